@@ -1,0 +1,153 @@
+"""Run the runtime's command in this process, as the interpreter would have run it, with a supervisor as parent."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import sys
+
+from . import hook
+from .settings import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .board import Board
+
+# Interpreter options that take their value from the next word.
+_OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+
+
+def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
+    """Run `command`, which starts with the interpreter this process is already running.
+
+    Args:
+        command: the command as the wrapper got it: interpreter, options, script or `-m module`, arguments.
+        launcher: path of launch.py, to start again where the interpreter has to get options first.
+        script_folder_on_path: whether the interpreter put the launcher's folder on sys.path.
+    """
+    os.environ.pop("CARRYON_CHAINED", None)
+    options = _count_options(command)
+    target = command[1 + options :]
+    if not target or target[0].startswith("-") and target[0] != "-m" or target[:1] == ["-m"] and len(target) < 2:
+        os.execv(command[0], command)
+    if options:
+        os.execv(command[0], [*command[: 1 + options], launcher, command[0], *target])
+
+    settings = parse(os.environ)
+    board, reason = _start_supervisor(settings.to)
+    hook.install_on_import(settings, board, reason)
+
+    sys.orig_argv[:] = command
+    _reset_main(script_folder_on_path, target)
+    try:
+        if target[0] == "-m":
+            _run_module(target)
+        else:
+            _run_script(target)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        _die_of(error)
+
+
+def _count_options(command: list[str]) -> int:
+    index = 1
+    while index < len(command) and command[index].startswith("-") and command[index] not in ("-", "-c", "-m"):
+        index += 2 if command[index] in _OPTIONS_WITH_VALUE else 1
+    return index - 1
+
+
+def _start_supervisor(target: str | None) -> tuple[Board | None, str]:
+    """Fork: the parent becomes the supervisor and never returns; the child gets the board.
+
+    Where that is refused there is no board and the reason is returned: the runtime then runs without a supervisor.
+    """
+    if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
+        return None, ""  # the runtime forks workers of its own, which one board cannot serve
+    from .board import Board
+
+    # From here on a signal to the supervisor waits until the supervisor can deal with it.
+    mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    try:
+        board = Board()
+        alive, alive_in_supervisor = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        return None, f"the supervisor could not be started: {error}"
+    if child:
+        os.close(alive)
+        from .supervisor import Supervisor
+
+        os._exit(Supervisor(board, child, target).run())
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    os.close(alive_in_supervisor)
+    _die_with_supervisor(alive)
+    return board, ""
+
+
+def _die_with_supervisor(alive: int) -> None:
+    """Have the kernel kill this process when the supervisor, which alone holds the pipe's other end, is gone.
+
+    PR_SET_PDEATHSIG would do the same, but prctl needs ctypes, which is 2.4 ms of every cold start.
+    """
+    from fcntl import F_GETFL, F_SETFL, F_SETOWN, fcntl
+
+    f_setsig = 10  # not in the fcntl module before Python 3.13
+    fcntl(alive, F_SETOWN, os.getpid())
+    fcntl(alive, f_setsig, 9)
+    fcntl(alive, F_SETFL, fcntl(alive, F_GETFL) | os.O_ASYNC)
+
+
+def _reset_main(script_folder_on_path: bool, target: list[str]) -> None:
+    """Make `__main__` and sys.path what they are when the interpreter starts with this target."""
+    import _frozen_importlib as importlib_bootstrap
+    import builtins
+
+    names = vars(sys.modules["__main__"])
+    annotations: dict[str, Any] = {"__annotations__": {}} if "__annotations__" in names else {}
+    names.clear()
+    names.update(
+        __name__="__main__",
+        __doc__=None,
+        __package__=None,
+        __loader__=importlib_bootstrap.BuiltinImporter,
+        __spec__=None,
+        **annotations,
+        __builtins__=builtins,
+    )
+    if script_folder_on_path:
+        sys.path.insert(0, os.getcwd() if target[0] == "-m" else os.path.dirname(os.path.realpath(target[0])))
+
+
+def _run_module(target: list[str]) -> None:
+    # The interpreter itself runs `-m` by this function.
+    import runpy
+
+    sys.argv[:] = ["-m", *target[2:]]
+    runpy._run_module_as_main(target[1])  # type: ignore[attr-defined]
+
+
+def _run_script(target: list[str]) -> None:
+    from importlib.machinery import SourceFileLoader
+
+    path = os.path.abspath(target[0])
+    sys.argv[:] = target
+    names: dict[str, Any] = vars(sys.modules["__main__"])
+    loader = SourceFileLoader("__main__", path)
+    names.update(__file__=path, __cached__=None, __loader__=loader)
+    with open(path, "rb") as file:
+        source = file.read()
+    exec(compile(source, path, "exec", dont_inherit=True), names)
+
+
+def _die_of(error: BaseException) -> NoReturn:
+    """End as the interpreter ends on an uncaught exception, without our frames in its traceback."""
+    here = os.path.dirname(__file__)
+    trace = error.__traceback__
+    while trace and os.path.dirname(trace.tb_frame.f_code.co_filename) == here:
+        trace = trace.tb_next
+    sys.excepthook(type(error), error, trace)
+    sys.exit(1)

@@ -1,0 +1,179 @@
+"""Deliver one envelope with the runtime's boto3, in a process of its own.
+
+boto3 costs 0.5 s and 38 MB, too much for the function's process, and it must not be the one in the task folder,
+which may be any version, patched or instrumented.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+
+from . import envelope
+from .board import (
+    ACCEPTED,
+    HANDING,
+    MARGIN_MS,
+    PENDING,
+    PHASE,
+    REFUSED,
+    SENDING,
+    UNANSWERED,
+    UNREACHABLE,
+    WAKE_SIGNAL,
+)
+from .delivery import Order
+from .margins import answer_reserve_ms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .board import Board
+
+_BACKOFF_S = 0.05
+_BACKOFF_MAX_S = 1.0
+_ATTEMPT_MIN_MS = 30
+_LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone
+_OOM_SCORE = "1000"
+
+
+class Courier:
+    """Makes the call and reports its outcome.
+
+    Args:
+        report: called with an outcome of the board's and its cause; SENDING before each attempt, the last call counts.
+    """
+
+    def __init__(self, report: Callable[..., None]) -> None:
+        self._report = report
+        self._clients: dict[str | None, Any] = {}
+
+    def client(self, region: str | None, within_ms: int) -> Any:
+        """The Lambda client for a region, its timeouts such that an attempt fits into `within_ms`."""
+        if region not in self._clients:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(
+                connect_timeout=max(within_ms * 0.4, 50) / 1000,
+                read_timeout=max(within_ms * 0.9, 50) / 1000,
+                # Attempts are counted here: botocore does not tell a request that was sent from one that was not.
+                retries={"total_max_attempts": 1},
+            )
+            self._clients[region] = boto3.client("lambda", region_name=region, config=config)
+        return self._clients[region]
+
+    def deliver(self, order: Order, raw: bytes) -> None:
+        """Try until it is accepted, refused or in doubt, or until the order's time is over."""
+        try:
+            from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
+
+            client = self.client(_region_of(order.function), order.until_ms - int(time.time() * 1000))
+            request = _request(client, order, envelope.wrap(raw, order.meta))
+        except Exception as error:
+            self._report(REFUSED, _describe(error))
+            return
+        if order.trace:
+            os.environ["_X_AMZN_TRACE_ID"] = order.trace
+        cause = "no time was left"
+        attempt = 0
+        while order.until_ms - time.time() * 1000 > _ATTEMPT_MIN_MS:
+            self._report(SENDING, cause)
+            try:
+                client.invoke(**request)
+            except (EndpointConnectionError, ConnectTimeoutError) as error:
+                cause = _describe(error)
+            except ClientError as error:
+                cause = _describe(error)
+                if not _is_passing(error.response):
+                    self._report(REFUSED, cause)
+                    return
+            except HTTPClientError as error:
+                self._report(UNANSWERED, _describe(error))
+                return
+            except Exception as error:
+                self._report(REFUSED, _describe(error))
+                return
+            else:
+                self._report(ACCEPTED)
+                return
+            self._report(PENDING, cause)
+            pause_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S) * random.uniform(0.5, 1.0)
+            left_s = (order.until_ms - _ATTEMPT_MIN_MS) / 1000 - time.time()
+            time.sleep(max(min(pause_s, left_s), 0))
+            attempt += 1
+        self._report(UNREACHABLE, cause)
+
+
+def run(board: Board, target: str) -> None:
+    """Be the courier: get ready, wait for the order, deliver it. The calling process is the supervisor's fork.
+
+    Args:
+        target: what CARRYON_TO says.
+    """
+    supervisor = os.getppid()
+    _keep_out_of_the_way()
+    _import_from_the_runtime_only()
+    courier = Courier(board.put_outcome)
+    try:
+        margin_ms = board.words[MARGIN_MS]
+        courier.client(_region_of(target), margin_ms - answer_reserve_ms(margin_ms))
+    except Exception:
+        pass  # the delivery meets the same error, and reports it
+    while board.words[PHASE] != HANDING:
+        if os.getppid() != supervisor:
+            return
+        signal.sigtimedwait([WAKE_SIGNAL], _LOOK_S)
+    courier.deliver(Order.decode(board.order()), board.event())
+
+
+def _region_of(target: str) -> str | None:
+    """Region of a function's ARN; for `self` the one that this function runs in."""
+    return target.split(":")[3] if target.startswith("arn:") else os.environ.get("AWS_REGION")
+
+
+def _request(client: Any, order: Order, payload: bytes) -> dict[str, Any]:
+    request = {"FunctionName": order.function, "InvocationType": "Event", "Payload": payload}
+    if order.tenant:
+        if "TenantId" not in client.meta.service_model.operation_model("Invoke").input_shape.members:
+            raise ValueError("the runtime's boto3 is too old to invoke a function that has tenants")
+        request["TenantId"] = order.tenant
+    return request
+
+
+def _is_passing(response: dict[str, Any]) -> bool:
+    status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status == 429 or status >= 500
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _keep_out_of_the_way() -> None:
+    """Be the first to go when memory runs out, and keep warnings of libraries out of the function's log."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write(_OOM_SCORE)
+    except OSError:
+        pass
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nowhere, fd)
+
+
+def _import_from_the_runtime_only() -> None:
+    """Leave on sys.path what belongs to the interpreter, with the runtime's own folder before it."""
+    foreign = [os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    runtime = os.environ.get("LAMBDA_RUNTIME_DIR")
+    own = [path for path in sys.path if path and not any(_is_within(path, folder) for folder in foreign if folder)]
+    sys.path[:] = [runtime, *own] if runtime else own
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return f"{os.path.realpath(path)}/".startswith(os.path.realpath(folder).rstrip("/") + "/")

@@ -1,0 +1,106 @@
+"""The event of a continuation: the original event, byte for byte, with one member `carryon` spliced in before it.
+
+{"carryon": {"v": 1, "chain": .., "hop": .., ...}, ...the original's members}
+{"carryon": {"event": <the original>, "v": 1, ...}}       where it is no object or has a member `carryon`
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+
+# What every envelope has within its first bytes, for a reader in a hurry.
+MARK = b'{"carryon":{'
+MARK_WITHIN = 256
+
+_KEY = "carryon"
+_ID_MAX = 128
+_BLANKS = b" \t\r\n"
+_START_WITH_EVENT = '{"carryon":{"event":'
+_decoder = json.JSONDecoder()
+
+
+def wrap(raw: bytes, meta: dict[str, Any]) -> bytes:
+    """Return the envelope for an event, which is never decoded and encoded anew.
+
+    Args:
+        raw: the original event, JSON.
+        meta: the envelope's members, without `event`.
+    """
+    members = json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
+    body = raw.lstrip(_BLANKS)
+    # An escaped spelling of the key is the later one of two in the envelope, so a decoder would take it for the key.
+    if body[:1] == b"{" and b'"carryon"' not in body and b"\\u00" not in body:
+        lead = raw[: len(raw) - len(body)]
+        rest = body[1:]
+        separator = b"" if rest.lstrip(_BLANKS)[:1] == b"}" else b","
+        return lead + b'{"carryon":' + members + separator + rest
+    return _START_WITH_EVENT.encode() + raw + b"," + members[1:] + b"}"
+
+
+def unwrap(raw: bytes) -> tuple[dict[str, Any], bytes] | None:
+    """Return (meta, original event) of an envelope that `wrap` made, None for anything else. Never raises.
+
+    The members and the event are as they were given to `wrap`, the event byte for byte.
+    """
+    if MARK not in raw[:MARK_WITHIN] or not raw.lstrip(_BLANKS).startswith(MARK):
+        return None
+    try:
+        return _unwrap(raw.decode())
+    except (ValueError, IndexError, RecursionError):
+        return None
+
+
+def _unwrap(text: str) -> tuple[dict[str, Any], bytes] | None:
+    start = text.index("{")
+    meta, end = _decoder.raw_decode(text, start + len(MARK) - 1)
+    if not _is_good(meta):
+        return None
+    if text.startswith(_START_WITH_EVENT, start):
+        at = start + len(_START_WITH_EVENT)
+        blanks = len(text[at:]) - len(text[at:].lstrip(_BLANKS.decode()))
+        _, event_end = _decoder.raw_decode(text, at + blanks)
+        comma = text.index(",", event_end)
+        del meta["event"]
+        return meta, text[at:comma].encode()
+    if "event" in meta:
+        return None
+    rest = text[end:]
+    return meta, (text[:start] + "{" + (rest[1:] if rest[0] == "," else rest)).encode()
+
+
+def take(event: object) -> tuple[dict[str, Any], Any] | None:
+    """Return (meta, original event) of a decoded envelope, for one that was encoded anew on its way; else None."""
+    if not isinstance(event, dict) or not _is_good(event.get(_KEY)):
+        return None
+    rest = {key: value for key, value in event.items() if key != _KEY}
+    meta = dict(event[_KEY])
+    if "event" not in meta:
+        return meta, rest
+    return None if rest else (meta, meta.pop("event"))
+
+
+def _is_good(meta: object) -> bool:
+    return (
+        isinstance(meta, dict)
+        and _is_count(meta.get("v")) and meta["v"] == VERSION
+        and _is_id(meta.get("chain"))
+        and _is_count(meta.get("hop"))
+        and meta.get("cause") in ("time", "crash")
+        and _is_id(meta.get("parent"))
+        and _is_count(meta.get("started_at_ms"))
+        and isinstance(meta.get("state", {}), dict)
+    )  # fmt: skip
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _ID_MAX
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 < value < 1 << 53

@@ -1,0 +1,88 @@
+"""Put the shim into the runtime client (awslambdaric) at the moment the runtime imports it."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from .board import Board
+    from .settings import Settings
+
+_CLIENT = "awslambdaric.bootstrap"
+# The first parameters of handle_event_request in every runtime client from 2.0 to 4.2.
+_PARAMETERS = (
+    "lambda_runtime_client",
+    "request_handler",
+    "invoke_id",
+    "event_body",
+    "content_type",
+    "client_context_json",
+    "cognito_identity_json",
+    "invoked_function_arn",
+    "epoch_deadline_time_in_ms",
+)
+
+
+def install_on_import(settings: Settings, board: Board | None, no_supervisor: str) -> None:
+    """Arrange for the shim; `no_supervisor` says why there is no board, or is empty where that is as it should be."""
+    sys.meta_path.insert(0, _Finder(settings, board, no_supervisor))
+
+
+class _Finder:
+    """Finds the runtime client as it would have been found, and leaves no trace once it has."""
+
+    def __init__(self, *shim: Any) -> None:
+        self._shim = shim
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        if name != _CLIENT:
+            return None
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                break
+        else:
+            return None
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def execute_and_install(module: ModuleType) -> None:
+            del loader.exec_module
+            execute(module)
+            _install(module, *self._shim)
+
+        loader.exec_module = execute_and_install
+        return spec
+
+
+def _install(client: Any, settings: Settings, board: Board | None, no_supervisor: str) -> None:
+    try:
+        code = client.handle_event_request.__code__
+        known = code.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and client._get_handler and client.extract_traceback
+    except AttributeError:
+        known = False
+    if known:
+        from .bootstrap import Shim
+
+        Shim(client, settings, board).install()
+    if not known or no_supervisor or settings.problems:
+        _report(settings, "" if known else "this runtime client (awslambdaric) is not known", no_supervisor)
+
+
+def _report(settings: Settings, unknown_client: str, no_supervisor: str) -> None:
+    from . import log
+
+    for reason in filter(None, (unknown_client, no_supervisor)):
+        log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
+    for name, value, allowed in settings.problems:
+        log.write(
+            "bad_setting",
+            "ERROR",
+            f"{name} is not usable and its default is taken; allowed: {allowed}",
+            {"name": name, "value": value, "allowed": allowed},
+        )

@@ -1,0 +1,23 @@
+"""Start the runtime's command with a supervisor beside it: `python launch.py python COMMAND...`.
+
+Python never caches the bytecode of the script it is given, so this file only finds the package and hands over.
+"""
+
+import sys
+
+
+def _launch() -> None:
+    # Without -P the interpreter has put this folder, whose modules are nobody's top-level ones, on the path.
+    folder_on_path = not (sys.flags.isolated or getattr(sys.flags, "safe_path", False))
+    if folder_on_path:
+        del sys.path[0]
+    package_parent = __file__.rpartition("/")[0].rpartition("/")[0]
+    sys.path.insert(0, package_parent)
+    from carryon.command import run
+
+    sys.path.remove(package_parent)
+    sys.path_importer_cache.pop(package_parent, None)
+    run(sys.argv[1:], __file__, folder_on_path)
+
+
+_launch()

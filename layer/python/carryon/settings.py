@@ -1,0 +1,159 @@
+"""The environment variables of Carry On, parsed once. A bad value is reported and its default taken; nothing raises."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+# A variable that cannot be used: its name, its value (cut), and what is allowed.
+Problem = namedtuple("Problem", "name value allowed")
+
+Settings = namedtuple(
+    "Settings",
+    "to margin_ms margin_percent state max_hops raise_timeout_error response response_error next_wrapper metrics "
+    "problems",
+)
+
+MIN_MARGIN_MS = 100
+MAX_MARGIN_PERCENT = 50
+DEFAULT_MAX_HOPS = 12
+
+_VALUE_MAX = 200
+_FUNCTION_ARN = re.compile(
+    r"arn:aws(-[a-z]+)*:lambda:[a-z]{2}(-[a-z]+)+-\d+:\d{12}:function:[\w-]{1,140}(:(\$LATEST|[\w-]{1,129}))?", re.ASCII
+)
+_MARGIN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|%)", re.ASCII)
+_SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
+
+
+def parse(environ: Mapping[str, str]) -> Settings:
+    """Parse the variables of a function; `problems` lists those that are not usable or do not exist."""
+    problems = []
+
+    def read(name: str, convert: Callable[[str], Any], default: Any, allowed: str) -> Any:
+        value = environ.get(name, "").strip()
+        if not value:
+            return default
+        try:
+            return convert(value)
+        except (ValueError, RecursionError):
+            problems.append(Problem(name, value[:_VALUE_MAX], allowed))
+            return default
+
+    margin_ms, margin_percent = read(
+        "CARRYON_MARGIN",
+        _margin,
+        (None, None),
+        f"a time such as 2s or 1500ms, at least {MIN_MARGIN_MS}ms, or a share such as 5%, at most "
+        f"{MAX_MARGIN_PERCENT}%",
+    )
+    response, response_error = read(
+        "CARRYON_RESPONSE", _response, (None, False), "a JSON text to answer with, or the word error"
+    )
+    read("CARRYON_DISABLED", _one_of({"0": False, "1": True}), False, "1 to switch the layer off, or 0")
+    settings = Settings(
+        to=read("CARRYON_TO", _target, None, "self, or the ARN of a Lambda function"),
+        margin_ms=margin_ms,
+        margin_percent=margin_percent,
+        state=read(
+            "CARRYON_STATE", _state, (), "names of global variables separated by commas, each as name or module:name"
+        ),
+        max_hops=read("CARRYON_MAX_HOPS", _count, DEFAULT_MAX_HOPS, "a whole number, 0 or more"),
+        raise_timeout_error=read(
+            "CARRYON_RAISE", _one_of({"TimeIsUp": False, "TimeoutError": True}), False, "TimeIsUp or TimeoutError"
+        ),
+        response=response,
+        response_error=response_error,
+        next_wrapper=read("CARRYON_NEXT_WRAPPER", _executable, None, "the path of an executable file"),
+        metrics=read("CARRYON_METRICS", lambda value: _one_of(_SWITCH)(value.lower()), True, "on or off"),
+        problems=(),
+    )
+    for name in environ:
+        if name.startswith("CARRYON_") and name not in _NAMES:
+            allowed = "one of " + ", ".join(_NAMES)
+            problems.append(Problem(name[:_VALUE_MAX], environ[name][:_VALUE_MAX], allowed))
+    return settings._replace(problems=tuple(problems))
+
+
+_NAMES = (
+    "CARRYON_TO",
+    "CARRYON_MARGIN",
+    "CARRYON_STATE",
+    "CARRYON_MAX_HOPS",
+    "CARRYON_RAISE",
+    "CARRYON_RESPONSE",
+    "CARRYON_NEXT_WRAPPER",
+    "CARRYON_METRICS",
+    "CARRYON_DISABLED",
+)
+
+
+def _target(value: str) -> str:
+    if value != "self" and not _FUNCTION_ARN.fullmatch(value):
+        raise ValueError
+    return value
+
+
+def _margin(value: str) -> tuple[int | None, float | None]:
+    match = _MARGIN.fullmatch(value)
+    if not match:
+        raise ValueError
+    number = float(match[1])
+    if match[2] == "%":
+        if not 0 < number <= MAX_MARGIN_PERCENT:
+            raise ValueError
+        return None, number
+    margin_ms = int(number * (1000 if match[2] == "s" else 1))
+    if margin_ms < MIN_MARGIN_MS:
+        raise ValueError
+    return margin_ms, None
+
+
+def _state(value: str) -> tuple[tuple[str | None, str], ...]:
+    names: dict[tuple[str | None, str], None] = {}
+    for item in value.split(","):
+        module, colon, name = item.strip().rpartition(":")
+        parts = [name, *module.split(".")] if colon else [name]
+        if not all(part.isidentifier() for part in parts):
+            raise ValueError
+        names[module or None, name] = None
+    return tuple(names)
+
+
+def _count(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 9):
+        raise ValueError
+    return int(value)
+
+
+def _one_of(words: Mapping[str, bool]) -> Callable[[str], bool]:
+    def convert(value: str) -> bool:
+        if value not in words:
+            raise ValueError
+        return words[value]
+
+    return convert
+
+
+def _response(value: str) -> tuple[str | None, bool]:
+    if value == "error":
+        return None, True
+    json.loads(value, parse_constant=_refuse)
+    return value, False
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _executable(value: str) -> str:
+    if not (os.path.isfile(value) and os.access(value, os.X_OK)):
+        raise ValueError
+    return value
