@@ -1,0 +1,240 @@
+"""Functions on local AWS services: real Event invocations, retries and on-failure queues, real runtime client.
+
+    function = services.function(folder, runtime, "work.count", layer=layer, env={"CARRYON_TO": "self"})
+    function.send({"steps": 100})
+    *hops, last = function.wait_for_result()
+
+Every environment registers with a recorder, so nothing is guessed from logs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.config import Config
+
+from carryon_cli import sandbox
+from carryon_cli.events import Answer, Event, Output, Request
+from carryon_cli.function import REGION, Function
+from carryon_cli.ministack import Ministack
+from carryon_cli.recorder import Launch, Recorder
+
+from .emulator import RUN_MARK, carryon_lines
+from .runtimes import RUNTIME_FOLDER, Runtime
+
+_WAIT_S = 30
+
+
+class Invocation(NamedTuple):
+    """One invocation as its environment saw it; `ok` is None where there was no answer."""
+
+    request_id: str
+    event: Any
+    ok: bool | None
+    answer: Any
+    log: str
+
+    @property
+    def events(self) -> list[str]:
+        """The event names of Carry On's own log lines, in order."""
+        return [line["event"] for line in self.lines]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What Carry On's own log lines say."""
+        return [line["carryon"] for line in carryon_lines(self.log)]
+
+
+class Services:
+    """One server for many tests; `reset` between them."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="carryon-"))
+        self._server = Ministack(self._folder, say=lambda text: None)
+        self.port = self._server.port
+        self.url = self._server.endpoint
+        self._functions: list[LocalFunction] = []
+        self._server.wait_until(self._server.is_up)
+
+    def close(self) -> None:
+        """End the server and every environment."""
+        self._server.__exit__(None, None, None)
+
+    def reset(self) -> None:
+        """Forget everything: functions and their environments, queues."""
+        for function in self._functions:
+            function.close()
+        self._functions.clear()
+        self._server.call("POST", "/_ministack/reset")
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of these services."""
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=_WAIT_S),
+        )
+
+    def queue(self, name: str) -> tuple[str, str]:
+        """Make an SQS queue and return its URL and its ARN."""
+        sqs = self.client("sqs")
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def receive(self, queue_url: str) -> Any:
+        """Wait for a message, and return its body as JSON."""
+        sqs = self.client("sqs")
+        deadline = time.monotonic() + _WAIT_S
+        while time.monotonic() < deadline:
+            for message in sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=1).get("Messages", ()):
+                return json.loads(message["Body"])
+        raise TimeoutError(f"no message in {queue_url}")
+
+    def function(self, folder: Path, runtime: Runtime, handler: str, **settings: Any) -> LocalFunction:
+        """Make a function; see LocalFunction."""
+        function = LocalFunction(self, self._server, folder, runtime, handler, **settings)
+        self._functions.append(function)
+        return function
+
+
+class LocalFunction:
+    """A function, and a record of its invocations.
+
+    Args:
+        folder: the function's code, which becomes LAMBDA_TASK_ROOT and the working folder.
+        runtime: Python and runtime client.
+        handler: as in the function's configuration, e.g. "app.handler".
+        layer: the unpacked layer, which stands for /opt; None attaches none.
+        timeout_s: the function's timeout, whole seconds.
+        env: the function's own environment variables.
+        retries: how often Lambda repeats an Event invocation that failed.
+        on_failure: ARN of the queue for events that failed for good.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        server: Ministack,
+        folder: Path,
+        runtime: Runtime,
+        handler: str,
+        *,
+        layer: Path | None = None,
+        timeout_s: int = 1,
+        env: Mapping[str, str] | None = None,
+        retries: int = 0,
+        on_failure: str | None = None,
+    ) -> None:
+        self.name = f"f{uuid.uuid4().hex[:12]}"
+        self._lambda = services.client("lambda")
+        self._temporary = tempfile.TemporaryDirectory(prefix="carryon-")
+        socket = Path(self._temporary.name, "socket")
+        self._command = [str(runtime.python), str(RUNTIME_FOLDER / "bootstrap.py")]
+        if layer:
+            self._command.insert(0, str(layer / "carryon"))
+        self._folder = str(folder)
+        self._variables = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "LAMBDA_TASK_ROOT": self._folder,
+            "LAMBDA_RUNTIME_DIR": str(RUNTIME_FOLDER),
+            "OPT_FOLDER": str(layer or "/nonexistent"),
+            "AWS_ENDPOINT_URL": services.url,
+            RUN_MARK: os.environ.get(RUN_MARK, "nobody"),
+            **(env or {}),
+        }
+        self._recorder = Recorder(socket, self._launch)
+        self._events: list[Event] = []
+        server.create(Function(self.name, handler, sandbox.bootstrap(socket), timeout_s, 1769, env or {}))
+        configuration: dict[str, Any] = {"MaximumRetryAttempts": retries}
+        if on_failure:
+            configuration["DestinationConfig"] = {"OnFailure": {"Destination": on_failure}}
+        self._lambda.put_function_event_invoke_config(FunctionName=self.name, **configuration)
+        self.arn = self._lambda.get_function_configuration(FunctionName=self.name)["FunctionArn"]
+
+    def close(self) -> None:
+        """Register no more environments."""
+        self._recorder.__exit__(None, None, None)
+        self._temporary.cleanup()
+
+    def send(self, event: Any) -> None:
+        """Invoke it asynchronously."""
+        answer = self._lambda.invoke(FunctionName=self.name, InvocationType="Event", Payload=json.dumps(event))
+        assert answer["StatusCode"] == 202
+
+    def call(self, event: Any) -> tuple[str | None, Any]:
+        """Invoke it and return the kind of error, None for a result, and the payload."""
+        answer = self._lambda.invoke(FunctionName=self.name, Payload=json.dumps(event))
+        return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+    def throttle(self) -> None:
+        """Give it a reserved concurrency of 0."""
+        self._lambda.put_function_concurrency(FunctionName=self.name, ReservedConcurrentExecutions=0)
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        """What has been recorded so far, in the order of arrival."""
+        while True:
+            try:
+                self._events.append(self._recorder.events.get_nowait())
+            except queue.Empty:
+                break
+        answers = {event.request_id: event for event in self._events if isinstance(event, Answer)}
+        return [
+            self._invocation(event, answers.get(event.request_id))
+            for event in self._events
+            if isinstance(event, Request)
+        ]
+
+    def wait_until(self, condition: Callable[[list[Invocation]], bool]) -> list[Invocation]:
+        """Wait until the condition holds for the invocations so far, and return them."""
+        deadline = time.monotonic() + _WAIT_S
+        while True:
+            invocations = self.invocations
+            if condition(invocations):
+                return invocations
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {_WAIT_S} s, recorded: {invocations}")
+            try:
+                self._events.append(self._recorder.events.get(timeout=0.2))
+            except queue.Empty:
+                pass
+
+    def wait_for(self, count: int) -> list[Invocation]:
+        """Wait until so many invocations have been answered, and return all."""
+        return self.wait_until(lambda invocations: sum(i.ok is not None for i in invocations) >= count)
+
+    def wait_for_result(self) -> list[Invocation]:
+        """Wait until a chain has ended and nothing is running, and return all invocations."""
+        return self.wait_until(
+            lambda invocations: (
+                all(i.ok is not None for i in invocations)
+                and any(i.ok and "continued" not in i.events for i in invocations)
+            )
+        )
+
+    def _invocation(self, request: Request, answer: Answer | None) -> Invocation:
+        lines = [e.line for e in self._events if isinstance(e, Output) and e.request_id == request.request_id]
+        return Invocation(
+            request.request_id,
+            json.loads(request.event),
+            answer.ok if answer else None,
+            json.loads(answer.body) if answer else None,
+            "\n".join(lines),
+        )
+
+    def _launch(self, environment: Mapping[str, str]) -> Launch:
+        platform = {name: value for name, value in environment.items() if name.startswith(("AWS_", "_HANDLER"))}
+        return Launch(self._folder, self._command, {**platform, **self._variables})

@@ -1,0 +1,51 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carryon import margins
+from carryon.settings import parse
+
+
+@pytest.mark.parametrize(
+    ("margin", "left_ms", "expected"),
+    [
+        ("", 3_000, 500),
+        ("", 10_000, 1_000),
+        ("", 900_000, 5_000),
+        ("", 600, 300),
+        ("2s", 10_000, 2_000),
+        ("2s", 3_000, 1_500),
+        ("10%", 60_000, 6_000),
+        ("50%", 3_000, 1_500),
+        ("20000ms", 900_000, 20_000),
+    ],
+)
+def test_margin_follows_the_setting_and_the_time_left(margin, left_ms, expected):
+    """A tenth between 0.5 s and 5 s unless set, and never more than half of what is left."""
+    assert expected == margins.margin_ms(parse({"CARRYON_MARGIN": margin}), left_ms)
+
+
+@given(st.sampled_from(["", "100ms", "2s", "0.5%", "50%", "999999s"]), st.integers(0, 900_000))
+def test_half_of_the_time_always_belongs_to_the_handler(margin, left_ms):
+    """No setting takes the handler's time away."""
+    assert 0 <= margins.margin_ms(parse({"CARRYON_MARGIN": margin}), left_ms) <= left_ms // 2
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": ""}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much"}]
+)
+def test_unknown_memory_counts_as_a_full_core(environ):
+    """Whoever runs the layer outside Lambda may not say the size."""
+    full_core = margins.warm_up_ms({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"})
+
+    assert full_core == margins.warm_up_ms(environ) > 0
+
+
+@given(st.integers(-1, 10_240), st.integers(-1, 10_240))
+def test_less_memory_never_needs_less_time_to_get_ready(one, other):
+    """The share of a CPU goes with the memory."""
+    small, large = sorted((one, other))
+
+    assert margins.warm_up_ms({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(small)}) >= margins.warm_up_ms(
+        {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(large)}
+    )

@@ -1,0 +1,246 @@
+"""The alarm in this process: raised in the handler only, and everything it takes given back."""
+
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from carryon.watchdog import CALLING, OFF, Watchdog
+from tests.support.soak import full
+
+
+class Alarm(BaseException):
+    """What the watchdog raises here."""
+
+
+@pytest.fixture(autouse=True)
+def _signal_given_back():
+    """Every test leaves SIGALRM and the real timer as it found them."""
+    handler, timer = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)
+
+    yield
+
+    left_behind = signal.getsignal(signal.SIGALRM), signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, handler)
+    assert (handler, timer) == left_behind
+
+
+@pytest.fixture(name="fired_in")
+def _fired_in():
+    return []
+
+
+@pytest.fixture(name="dog")
+def _dog(fired_in):
+    return Watchdog(Alarm, lambda frame: fired_in.append(frame.f_code.co_name))
+
+
+def call(dog, handler, after_s):
+    """Call a handler as the shim does; returns (result, exception)."""
+    assert dog.arm(sys._getframe(), time.time(), time.time() + after_s)
+    dog.phase = CALLING
+    try:
+        result = handler()
+    except BaseException as error:
+        dog.phase = OFF
+        dog.disarm()
+        return None, error
+    dog.phase = OFF
+    dog.disarm()
+    return result, None
+
+
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_a_handler_that_runs_out_of_time_is_interrupted(dog, fired_in):
+    """The exception is raised where the handler is, after the callback has seen that frame."""
+    result, error = call(dog, lambda: spin(30), 0.02)
+
+    assert result is None
+    assert isinstance(error, Alarm)
+    assert dog.fired is error
+    assert fired_in == ["spin"]
+
+
+def test_a_handler_that_ends_in_time_hears_nothing(dog):
+    """No alarm, and none later."""
+    assert call(dog, lambda: 7, 0.02) == (7, None)
+
+    spin(0.04)
+
+    assert dog.fired is None
+
+
+def test_every_handler_ends_with_its_result_or_with_the_alarm(dog):
+    """Whatever the instant: a handler that was not interrupted keeps its result, an interrupted one has none."""
+    count = 20_000 if full() else 2_000
+    seed = random.Random(20_000)
+    interrupted = set()
+
+    def handler(number, seconds):
+        try:
+            spin(seconds)
+        except Alarm:
+            interrupted.add(number)
+            raise
+        return number
+
+    ends = Counter()
+    for number in range(count):
+        result, error = call(dog, lambda n=number: handler(n, 0.003 + seed.uniform(-0.002, 0.002)), 0.003)
+        if number in interrupted:
+            ends["interrupted"] += 1
+            assert (result, error) == (None, dog.fired)
+        else:
+            ends["finished"] += 1
+            assert (result, error, dog.fired) == (number, None, None)
+
+    print(f"{count} handlers around the alarm: {dict(ends)}, no result lost, no interruption unseen")
+    assert min(ends.values()) > count / 10
+
+
+def test_the_handler_before_is_back(dog):
+    """A SIGALRM handler of the function's own is there again, after a result and after an alarm."""
+    seen = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+    try:
+        own = signal.getsignal(signal.SIGALRM)
+        for seconds in (0, 30):
+            call(dog, lambda s=seconds: spin(s), 0.01)
+            assert signal.getsignal(signal.SIGALRM) is own
+        assert seen == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_timer_before_is_back_less_the_time_that_has_passed(dog):
+    """The remaining time of an earlier ITIMER_REAL goes on counting while ours runs, its interval is kept."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 60, 5)
+        began = time.monotonic()
+        call(dog, lambda: spin(0.05), 10)
+        remaining, interval = signal.setitimer(signal.ITIMER_REAL, 0)
+        elapsed = time.monotonic() - began
+
+        assert remaining == pytest.approx(60 - elapsed, abs=0.01)
+        assert interval == 5
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_timer_before_that_is_due_first_does_its_job(dog):
+    """The function's own alarm rings when it would have rung, then ours."""
+    seen = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(dog.phase))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        _, error = call(dog, lambda: spin(30), 0.06)
+
+        assert seen == [CALLING]
+        assert isinstance(error, Alarm)
+        assert signal.setitimer(signal.ITIMER_REAL, 0) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_what_the_handler_sets_for_itself_stays(dog):
+    """A handler and a timer that the function sets inside the invocation are there after it, as without us."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def own(*_):
+        pass
+
+    def handler():
+        signal.signal(signal.SIGALRM, own)
+        signal.alarm(100)
+
+    try:
+        call(dog, handler, 10)
+        assert signal.getsignal(signal.SIGALRM) is own
+        assert signal.setitimer(signal.ITIMER_REAL, 0)[0] == pytest.approx(100, abs=1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_handler_without_a_timer_does_not_inherit_ours(dog):
+    """The function took the signal and set no timer, so none is left running."""
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        call(dog, lambda: signal.signal(signal.SIGALRM, lambda *_: None), 10)
+        assert signal.setitimer(signal.ITIMER_REAL, 0) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_from_elsewhere_is_not_the_alarm(dog):
+    """SIGALRM before its time, sent by hand, interrupts nothing and the alarm still comes on time."""
+    began = time.time()
+
+    def handler():
+        os.kill(os.getpid(), signal.SIGALRM)
+        spin(30)
+
+    _, error = call(dog, handler, 0.05)
+
+    assert isinstance(error, Alarm)
+    assert time.time() - began >= 0.045
+
+
+@pytest.mark.parametrize(("jump_s", "ends"), [(-5.0, "finished"), (-0.03, "interrupted"), (5.0, "interrupted")])
+def test_the_alarm_goes_by_the_wall_clock(jump_s, ends):
+    """Deadlines are wall clock times: set back, the clock puts the alarm off; a small jump does not lose it."""
+    offset_s = 0.0
+    dog = Watchdog(Alarm, lambda frame: None, lambda: time.time() + offset_s)
+
+    def handler():
+        nonlocal offset_s
+        offset_s = jump_s
+        spin(0.15)
+        return "finished"
+
+    result, error = call(dog, handler, 0.02)
+
+    assert (result or "interrupted") == ends
+    assert isinstance(error, Alarm) == (ends == "interrupted")
+
+
+def test_nothing_fires_for_an_invocation_that_is_over(dog):
+    """A signal that arrives between two invocations, or in the next one, is not taken for the alarm."""
+    call(dog, lambda: None, 0.001)
+    dog._on_alarm(signal.SIGALRM, sys._getframe())
+    assert dog.fired is None
+
+    result, error = call(dog, lambda: os.kill(os.getpid(), signal.SIGALRM) or "next", 10)
+
+    assert (result, error, dog.fired) == ("next", None, None)
+
+
+def test_a_forked_child_is_left_alone(dog):
+    """A process that the handler forks has neither our alarm nor our handler after detaching."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def handler():
+        child = os.fork()
+        if child == 0:
+            dog.detach()
+            os._exit(0 if signal.getsignal(signal.SIGALRM) == before else 1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert call(dog, handler, 10) == (0, None)
+
+
+def test_another_thread_is_refused(dog):
+    """SIGALRM handlers belong to the main thread, and the caller is told."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="main thread"):
+        pool.submit(dog.arm, sys._getframe(), time.time(), time.time() + 1).result()
