@@ -1,0 +1,38 @@
+"""The function of Dockerfile.test: sleeps as long as the event says, and tells about the process it runs in."""
+
+import os
+import time
+
+invocations = 0
+
+
+def handler(event, context):
+    global invocations
+    invocations += 1
+    try:
+        time.sleep(event.get("seconds", 0))
+        return {
+            "invocations": invocations,
+            "process": os.getpid(),
+            "user": os.getuid(),
+            "parent": _command(os.getppid()),
+            "memfd": _try_memfd(),
+        }
+    finally:
+        print("cleaned up")
+
+
+def _command(process):
+    try:
+        with open(f"/proc/{process}/cmdline") as file:
+            return file.read().split("\0")[:-1]
+    except FileNotFoundError:
+        return []  # process 0, the parent of a container's first process
+
+
+def _try_memfd():
+    try:
+        os.close(os.memfd_create("x"))
+        return "allowed"
+    except OSError as error:
+        return error.strerror
