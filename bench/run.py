@@ -1,0 +1,59 @@
+"""Measure what the layer costs: python bench/run.py [--only FIGURE,...] [--quick] [--python 3.13].
+
+Prints a table and writes dist/bench.json. Figures: start, invocation, memory, alarm, hand_over, size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+import figures
+
+from tests.support.layer import build_once
+from tests.support.runtimes import ROOT, RUNTIMES
+
+COUNTS = {"start": 60, "invocation": 2_000, "memory": 5, "alarm": 200, "hand_over": 30}
+RESULTS = ROOT / "dist/bench.json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="What the layer costs, against the bare runtime.")
+    parser.add_argument("--only", metavar="FIGURE,...", help=f"of {', '.join(COUNTS)}, size")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the counts, to see that it runs")
+    parser.add_argument("--python", metavar="VERSION", help="3.10 and so on; default: the newest there is")
+    options = parser.parse_args()
+    chosen = options.only.split(",") if options.only else [*COUNTS, "size"]
+    unknown = set(chosen) - {*COUNTS, "size"}
+    runtimes = [runtime for runtime in RUNTIMES if options.python in (None, runtime.version)]
+    if unknown or not runtimes:
+        parser.error(f"unknown figure {', '.join(unknown)}" if unknown else f"no runtime for Python {options.python}")
+    runtime = runtimes[-1]
+
+    measured = []
+    with tempfile.TemporaryDirectory() as folder:
+        layer = build_once(Path(folder))
+        print(f"{runtime}, {platform.machine()}, {platform.release()}\n")
+        print(f"{'figure':34}{'measured':>12}{'goal':>12}")
+        for name in chosen:
+            if name == "size":
+                rows = figures.size(Path(folder) / "carryon-layer.zip")
+            else:
+                count = max(COUNTS[name] // 10, 2) if options.quick else COUNTS[name]
+                rows = getattr(figures, name)(runtime, layer, count)
+            for row in rows:
+                over = "" if row.value <= row.goal else "  over"
+                print(f"{row.name:34}{row.value:>9.2f} {row.unit:2}{row.goal:>9} {row.unit:2}{over}", flush=True)
+            measured += rows
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"runtime": str(runtime), "figures": [row._asdict() for row in measured]}, indent=1))
+    print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Lambda's Runtime API for one process, in the thread that measures, so that nothing else runs in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+FUNCTIONS = Path(__file__).resolve().parent / "functions"
+_ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+_PATIENCE_S = 30
+
+
+class Environment:
+    """One execution environment: a runtime process, bare or under the layer, that talks to this object.
+
+    Args:
+        python: interpreter with the runtime client.
+        bootstrap: the platform's script.
+        layer: the unpacked layer, None for the bare runtime.
+        handler: of bench/functions.
+        env: more environment variables.
+    """
+
+    def __init__(
+        self, python: Path, bootstrap: Path, layer: Path | None, handler: str, env: dict[str, str] | None = None
+    ) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(self._listener, selectors.EVENT_READ)
+        self._waiting: socket.socket | None = None
+        self._number = 0
+        version = json.loads(
+            subprocess.check_output([python, "-c", "import sys; print(list(sys.version_info[:2]))"], text=True)
+        )
+        self._env = {
+            "PATH": "/usr/bin:/bin",
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.getsockname()[1]}",
+            "AWS_LAMBDA_FUNCTION_NAME": "bench",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python{}.{}".format(*version),
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "example",
+            "LAMBDA_TASK_ROOT": str(FUNCTIONS),
+            "LAMBDA_RUNTIME_DIR": str(bootstrap.parent),
+            "OPT_FOLDER": str(layer or "/nonexistent"),
+            "_HANDLER": handler,
+            **(env or {}),
+        }
+        self._command = [*([layer / "carryon"] if layer else []), python, bootstrap]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Environment:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process:
+            # The child under the layer dies with its supervisor.
+            self._process.kill()
+            self._process.wait()
+        for key in list(self._ready.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+        self._ready.close()
+
+    def start(self) -> float:
+        """Start the process; returns the seconds until it asks for its first invocation."""
+        began = time.perf_counter()
+        self._process = subprocess.Popen(
+            self._command, cwd=FUNCTIONS, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        self._wait_for_next()
+        return time.perf_counter() - began
+
+    def invoke(self, event: bytes, timeout_s: float) -> tuple[float, Any]:
+        """Run one invocation; returns the seconds from the event's last byte to the answer's, and the answer."""
+        self._wait_for_next()
+        assert self._waiting
+        self._number += 1
+        deadline_ms = int((time.time() + timeout_s) * 1000)
+        head = (
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            f"Lambda-Runtime-Aws-Request-Id: 00000000-0000-0000-0000-{self._number:012}\r\n"
+            f"Lambda-Runtime-Deadline-Ms: {deadline_ms}\r\n"
+            "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:012345678912:function:bench\r\n"
+            f"Content-Length: {len(event)}\r\n\r\n"
+        ).encode()
+        connection, self._waiting = self._waiting, None
+        connection.sendall(head + event)
+        began = time.perf_counter()
+        connection, path, body = self._request()
+        seconds = time.perf_counter() - began
+        connection.sendall(_ANSWER)
+        if not path.endswith("/response"):
+            raise RuntimeError(f"{path}: {body[:500]!r}")
+        return seconds, json.loads(body)
+
+    def pss_kb(self) -> int:
+        """Proportional set size of the whole process tree."""
+        assert self._process
+        return sum(_pss_kb(pid) for pid in _tree(self._process.pid))
+
+    def _wait_for_next(self) -> None:
+        while self._waiting is None:
+            connection, path, body = self._request()
+            if not path.endswith("/next"):
+                raise RuntimeError(f"{path}: {body[:500]!r}")
+            self._waiting = connection
+
+    def _request(self) -> tuple[socket.socket, str, bytes]:
+        until = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < until:
+            for key, _ in self._ready.select(1):
+                source = key.fileobj
+                assert isinstance(source, socket.socket)
+                if source is self._listener:
+                    connection, _ = source.accept()
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._ready.register(connection, selectors.EVENT_READ)
+                    continue
+                data = source.recv(1 << 16)
+                if not data:
+                    self._ready.unregister(source)
+                    source.close()
+                    continue
+                return (source, *_read_request(source, data))
+        raise TimeoutError("the runtime is silent")
+
+
+def _read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(1 << 16)
+    head, body = data.split(b"\r\n\r\n", 1)
+    size = 0
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            size = int(value)
+        elif name.lower() == b"expect":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    while len(body) < size:
+        body += connection.recv(1 << 20)
+    return head.split()[1].decode(), body
+
+
+def _tree(pid: int) -> list[int]:
+    pids = [pid]
+    for parent in pids:
+        pids += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return pids
+
+
+def _pss_kb(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise RuntimeError(f"no Pss of process {os.getpid()}")
