@@ -1,0 +1,1 @@
+"""The command `carryon`: what a developer's own machine does with the layer."""

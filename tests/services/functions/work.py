@@ -1,0 +1,31 @@
+"""Functions that take longer than their timeout, in steps of a hundredth of a second."""
+
+import os
+import time
+
+steps = 0
+
+
+def count(event, context):
+    """Take as many steps as the event says, all hops together."""
+    global steps
+    while steps < event["steps"]:
+        time.sleep(0.01)
+        steps += 1
+    return {"steps": steps}
+
+
+def patient(event, context):
+    """Take too long at the first attempt, and leave a mark that makes the second a short one."""
+    if not os.path.exists(event["mark"]):
+        open(event["mark"], "w").close()
+        time.sleep(60)
+    return "second attempt"
+
+
+def fragile(event, context):
+    """Fail in a later hop as long as there is no mark."""
+    global steps
+    if steps and not os.path.exists(event["mark"]):
+        raise ValueError(f"interrupted at step {steps}")
+    return count(event, context)
