@@ -31,14 +31,14 @@ def test_half_of_the_time_always_belongs_to_the_handler(margin, left_ms):
     assert 0 <= margins.margin_ms(parse({"CARRYON_MARGIN": margin}), left_ms) <= left_ms // 2
 
 
-@pytest.mark.parametrize(
-    "environ", [{}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": ""}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much"}]
-)
+def warm_up(memory_mb, until_alarm_ms=10**9):
+    return margins.warm_up_before_alarm_ms({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb)}, until_alarm_ms)
+
+
+@pytest.mark.parametrize("environ", [{}, {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "much"}])
 def test_unknown_memory_counts_as_a_full_core(environ):
     """Whoever runs the layer outside Lambda may not say the size."""
-    full_core = margins.warm_up_ms({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"})
-
-    assert full_core == margins.warm_up_ms(environ) > 0
+    assert warm_up(10_240) == margins.warm_up_before_alarm_ms(environ, 10**9) > 0
 
 
 @given(st.integers(-1, 10_240), st.integers(-1, 10_240))
@@ -46,6 +46,10 @@ def test_less_memory_never_needs_less_time_to_get_ready(one, other):
     """The share of a CPU goes with the memory."""
     small, large = sorted((one, other))
 
-    assert margins.warm_up_ms({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(small)}) >= margins.warm_up_ms(
-        {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(large)}
-    )
+    assert warm_up(small) >= warm_up(large)
+
+
+@given(st.integers(-1, 10_240), st.integers(0, 900_000))
+def test_no_courier_starts_in_the_first_half(memory_mb, until_alarm_ms):
+    """Most invocations end before, and pay for none."""
+    assert 0 <= warm_up(memory_mb, until_alarm_ms) <= until_alarm_ms // 2

@@ -9,21 +9,18 @@ from __future__ import annotations
 import mmap
 import os
 
-# Words.
-PHASE = 0  # what the runtime process is doing, one of the phases below
-WAKE = 1  # 1: the supervisor sleeps and wants a signal when the next invocation starts
-ALARM_AT_MS = 2  # wall clock of the alarm of the invocation that is running
-LEFT_MS = 3  # time that it had at its start
-MARGIN_MS = 4
-COURIER = 5  # process id of the courier, 0 when there is none
-OUTCOME = 6  # how the delivery ended, one of the outcomes below
-ORDERS = 7  # how many deliveries were asked for since the start
-EVENT_SIZE = 8
-ORDER_SIZE = 9
-CAUSE_SIZE = 10
-_WORDS = 11
+# Words. An access costs a microsecond in a process that has slept, so an invocation makes do with few.
+ALARM_AT_MS = 0  # wall clock of the running invocation's alarm, 0 between invocations
+SPAN = 1  # of the running invocation: time left at its start and margin, see `pack_span`
+WAKE = 2  # 1: the supervisor sleeps and wants a signal when the next invocation starts
+COURIER = 3  # process id of the courier, 0 when there is none
+ORDERS = 4  # how many deliveries were asked for since the start
+OUTCOME = 5  # how the delivery ended, one of the outcomes below
+EVENT_SIZE = 6
+ORDER_SIZE = 7
+CAUSE_SIZE = 8
+_WORDS = 9
 
-IDLE, RUNNING, HANDING = range(3)
 # SENDING: the request may be on its way, so that it may arrive even if nobody hears of it.
 PENDING, SENDING, ACCEPTED, REFUSED, UNREACHABLE, UNANSWERED = range(6)
 
@@ -41,6 +38,18 @@ _SIZE = _ORDER_AT + ORDER_MAX
 _MAP_NORESERVE = 0x4000  # the mmap module lacks the name before Python 3.11
 _KEEP = 256 << 10  # an event's pages above this are given back once a smaller event comes
 
+_SPAN_HALF = 32
+
+
+def pack_span(left_ms: int, margin_ms: int) -> int:
+    """One word of two times in ms."""
+    return left_ms << _SPAN_HALF | margin_ms
+
+
+def unpack_span(span: int) -> tuple[int, int]:
+    """The opposite of `pack_span`."""
+    return span >> _SPAN_HALF, span & ((1 << _SPAN_HALF) - 1)
+
 
 class Board:
     """The mapping and its fields. `words` is indexed by the constants of this module.
@@ -53,6 +62,7 @@ class Board:
 
     def __init__(self) -> None:
         self._supervisor = os.getpid()
+        self._kept = 0
         self._map = mmap.mmap(-1, _SIZE, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
         self.words = memoryview(self._map)[: _WORDS * 8].cast("Q")
 
@@ -63,15 +73,14 @@ class Board:
     def put_event(self, raw: bytes) -> bool:
         """Keep an invocation's event; False if it is larger than any event that Lambda delivers."""
         size = len(raw)
-        words = self.words
-        if words[EVENT_SIZE] > _KEEP > size:
+        if self._kept > _KEEP > size:
             self._map.madvise(mmap.MADV_REMOVE, _EVENT_AT + _KEEP, EVENT_MAX - _KEEP)
         if size > EVENT_MAX:
-            words[EVENT_SIZE] = 0
-            return False
-        self._map[_EVENT_AT : _EVENT_AT + size] = raw
-        words[EVENT_SIZE] = size
-        return True
+            size = 0
+        else:
+            self._map[_EVENT_AT : _EVENT_AT + size] = raw
+        self._kept = self.words[EVENT_SIZE] = size
+        return bool(size)
 
     def event(self) -> bytes:
         """The event of the invocation that is running."""

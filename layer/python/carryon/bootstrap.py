@@ -14,7 +14,7 @@ from collections import namedtuple
 import carryon
 
 from . import envelope, margins, watchdog
-from .board import ALARM_AT_MS, COURIER, IDLE, LEFT_MS, MARGIN_MS, PHASE, RUNNING, WAKE
+from .board import ALARM_AT_MS, COURIER, SPAN, WAKE, pack_span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,10 +164,8 @@ class Shim:
         board = self.board
         if board is not None:
             words = board.words
+            words[SPAN] = pack_span(left_ms, margin_ms)
             words[ALARM_AT_MS] = alarm_at_ms
-            words[LEFT_MS] = left_ms
-            words[MARGIN_MS] = margin_ms
-            words[PHASE] = RUNNING
             if words[WAKE]:
                 board.wake_supervisor()
         try:
@@ -210,7 +208,7 @@ class Shim:
         board = self.board
         if board is not None:
             words = board.words
-            words[PHASE] = IDLE
+            words[ALARM_AT_MS] = 0
             if words[COURIER]:
                 board.wake_supervisor()
 

@@ -15,15 +15,15 @@ import time
 from . import envelope
 from .board import (
     ACCEPTED,
-    HANDING,
-    MARGIN_MS,
+    ORDERS,
     PENDING,
-    PHASE,
     REFUSED,
     SENDING,
+    SPAN,
     UNANSWERED,
     UNREACHABLE,
     WAKE_SIGNAL,
+    unpack_span,
 )
 from .delivery import Order
 from .margins import answer_reserve_ms
@@ -110,22 +110,23 @@ class Courier:
         self._report(UNREACHABLE, cause)
 
 
-def run(board: Board, target: str) -> None:
+def run(board: Board, target: str, orders_before: int) -> None:
     """Be the courier: get ready, wait for the order, deliver it. The calling process is the supervisor's fork.
 
     Args:
         target: what CARRYON_TO says.
+        orders_before: the orders that were others' to deliver; the next one is this courier's.
     """
     supervisor = os.getppid()
     _keep_out_of_the_way()
     _import_from_the_runtime_only()
     courier = Courier(board.put_outcome)
     try:
-        margin_ms = board.words[MARGIN_MS]
+        _, margin_ms = unpack_span(board.words[SPAN])
         courier.client(_region_of(target), margin_ms - answer_reserve_ms(margin_ms))
     except Exception:
         pass  # the delivery meets the same error, and reports it
-    while board.words[PHASE] != HANDING:
+    while board.words[ORDERS] == orders_before:
         if os.getppid() != supervisor:
             return
         signal.sigtimedwait([WAKE_SIGNAL], _LOOK_S)

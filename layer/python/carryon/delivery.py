@@ -9,11 +9,9 @@ import time
 from .board import (
     COURIER,
     EVENT_SIZE,
-    HANDING,
     ORDERS,
     OUTCOME,
     PENDING,
-    PHASE,
     REFUSED,
     SENDING,
     UNANSWERED,
@@ -70,7 +68,6 @@ def deliver(board: Board | None, order: Order, raw: bytes) -> tuple[int, str]:
         return REFUSED, "the event or the state is larger than anything Lambda accepts"
     board.put_outcome(PENDING)
     words[ORDERS] += 1
-    words[PHASE] = HANDING
     board.wake_supervisor()
     while words[OUTCOME] in (PENDING, SENDING):
         if time.time() * 1000 >= order.until_ms:

@@ -34,9 +34,10 @@ def wrap(raw: bytes, meta: dict[str, Any]) -> bytes:
     """
     members = json.dumps(meta, separators=(",", ":"), allow_nan=False).encode()
     body = raw.lstrip(_BLANKS)
+    lead = raw[: len(raw) - len(body)]
+    mark_is_seen = len(lead) + len(MARK) <= MARK_WITHIN
     # An escaped spelling of the key is the later one of two in the envelope, so a decoder would take it for the key.
-    if body[:1] == b"{" and b'"carryon"' not in body and b"\\u00" not in body:
-        lead = raw[: len(raw) - len(body)]
+    if mark_is_seen and body[:1] == b"{" and b'"carryon"' not in body and b"\\u00" not in body:
         rest = body[1:]
         separator = b"" if rest.lstrip(_BLANKS)[:1] == b"}" else b","
         return lead + b'{"carryon":' + members + separator + rest

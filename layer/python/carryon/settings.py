@@ -110,7 +110,7 @@ def _margin(value: str) -> tuple[int | None, float | None]:
         if not 0 < number <= MAX_MARGIN_PERCENT:
             raise ValueError
         return None, number
-    margin_ms = int(number * (1000 if match[2] == "s" else 1))
+    margin_ms = round(number * (1000 if match[2] == "s" else 1))
     if margin_ms < MIN_MARGIN_MS:
         raise ValueError
     return margin_ms, None

@@ -12,19 +12,16 @@ import time
 from .board import (
     ALARM_AT_MS,
     COURIER,
-    HANDING,
-    LEFT_MS,
-    MARGIN_MS,
     ORDERS,
     OUTCOME,
     PENDING,
-    PHASE,
-    RUNNING,
     SENDING,
+    SPAN,
     UNANSWERED,
     UNREACHABLE,
     WAKE,
     WAKE_SIGNAL,
+    unpack_span,
 )
 from .margins import warm_up_before_alarm_ms
 
@@ -97,23 +94,28 @@ class Supervisor:
         words = self._board.words
         # Before the look: an invocation that starts after it then sends the signal that ends the wait.
         words[WAKE] = 1
-        if words[PHASE] == RUNNING:
-            alarm_at_ms = words[ALARM_AT_MS]
-            before_ms = warm_up_before_alarm_ms(os.environ, words[LEFT_MS] - words[MARGIN_MS])
-            warm_in_s = (alarm_at_ms - before_ms) / 1000 - time.time()
-            if warm_in_s > 0:
-                words[WAKE] = 0
-                return warm_in_s
-            if self._warmed_for != alarm_at_ms and not words[COURIER] and _available_kb() >= _COURIER_NEEDS_KB:
-                self._warmed_for = alarm_at_ms
-                self._fork_courier()
-        elif words[PHASE] == HANDING:
-            if self._orders_seen != words[ORDERS]:
-                self._orders_seen = words[ORDERS]
-                if words[COURIER] or self._fork_courier():
-                    os.kill(words[COURIER], WAKE_SIGNAL)
+        if self._orders_seen != words[ORDERS]:
+            if words[COURIER] or self._fork_courier():
+                os.kill(words[COURIER], WAKE_SIGNAL)
+            self._orders_seen = words[ORDERS]
+        elif words[ALARM_AT_MS]:
+            return self._have_courier_ready()
         else:
             self._dismiss_courier()
+        return None
+
+    def _have_courier_ready(self) -> float | None:
+        words = self._board.words
+        alarm_at_ms = words[ALARM_AT_MS]
+        left_ms, margin_ms = unpack_span(words[SPAN])
+        before_ms = warm_up_before_alarm_ms(os.environ, left_ms - margin_ms)
+        warm_in_s = (alarm_at_ms - before_ms) / 1000 - time.time()
+        if warm_in_s > 0:
+            words[WAKE] = 0
+            return warm_in_s
+        if self._warmed_for != alarm_at_ms and not words[COURIER] and _available_kb() >= _COURIER_NEEDS_KB:
+            self._warmed_for = alarm_at_ms
+            self._fork_courier()
         return None
 
     def _fork_courier(self) -> bool:
@@ -130,17 +132,18 @@ class Supervisor:
         try:
             from . import courier
 
-            courier.run(self._board, self._target or "")
+            courier.run(self._board, self._target or "", self._orders_seen)
             status = 0
         finally:
             os._exit(status)
 
     def _note_end_of_courier(self) -> None:
         board = self._board
-        if board.words[OUTCOME] == SENDING:
-            board.put_outcome(UNANSWERED, "the courier ended while it was sending")
-        elif board.words[PHASE] == HANDING and board.words[OUTCOME] == PENDING:
-            board.put_outcome(UNREACHABLE, board.cause() or "the courier ended before it could send")
+        if self._orders_seen == board.words[ORDERS]:
+            if board.words[OUTCOME] == SENDING:
+                board.put_outcome(UNANSWERED, "the courier ended while it was sending")
+            elif board.words[OUTCOME] == PENDING:
+                board.put_outcome(UNREACHABLE, board.cause() or "the courier ended before it could send")
         board.words[COURIER] = 0
 
     def _dismiss_courier(self) -> None:
