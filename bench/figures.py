@@ -40,7 +40,7 @@ def start(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
 
 
 def invocation(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
-    """From the event's last byte to the answer's."""
+    """From the event's first byte to the answer's last."""
     figures = []
     env = {"CARRYON_TO": "self"}
     for name, event, turns, unit, scale, goal in (

@@ -24,20 +24,40 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 # Lambda's /opt is read-only, so Python could not cache bytecode there; unchecked, because no source changes there
 # either. A fresh interpreter compiles each tree in the same order, or equal trees would share constants differently.
-# Docstrings, asserts and columns are what nobody sees in Lambda and a third of the size.
+# Docstrings, asserts, columns and annotations are what nobody sees in Lambda, and load at every cold start.
 _COMPILE = """
-import os, py_compile, sys
+import ast, importlib.util, os, sys
+from importlib._bootstrap_external import _code_to_hash_pyc
+
+class Untyped(ast.NodeTransformer):
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_AnnAssign(self, node):
+        bare = ast.Pass() if node.value is None else ast.Assign([node.target], node.value)
+        return self.generic_visit(ast.copy_location(bare, node))
+
+    def visit_If(self, node):
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
 folder, tag, *sources = sys.argv[1:]
 for source in sources:
     name = os.path.basename(source)
-    py_compile.compile(
-        source,
-        cfile=f"{folder}/{name[:-3]}.{tag}.pyc",
-        dfile=f"/opt/python/carryon/{name}",
-        doraise=True,
-        optimize=2,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
+    with open(source, "rb") as file:
+        text = file.read()
+    tree = Untyped().visit(ast.parse(text))
+    code = compile(tree, f"/opt/python/carryon/{name}", "exec", dont_inherit=True, optimize=2)
+    with open(f"{folder}/{name[:-3]}.{tag}.pyc", "wb") as file:
+        file.write(_code_to_hash_pyc(code, importlib.util.source_hash(text), False))
 """
 
 

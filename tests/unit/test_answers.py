@@ -36,7 +36,19 @@ KINESIS = {"Records": [{"kinesis": {"data": "YQ=="}, "eventSource": "aws:kinesis
 DYNAMODB = {"Records": [{"dynamodb": {"Keys": {}}, "eventSource": "aws:dynamodb"}]}
 SNS = {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "m"}}]}
 S3 = {"Records": [{"eventSource": "aws:s3", "s3": {}}]}
-OTHERS = [SNS, S3, {}, None, [], "text", 1, {"Records": []}, {"Records": [None]}, {"Records": {}}, {"requestContext": 1}]
+OTHERS = [
+    SNS,
+    S3,
+    {},
+    None,
+    [],
+    "text",
+    1,
+    {"Records": []},
+    {"Records": [None]},
+    {"Records": {}},
+    {"requestContext": 1},
+]
 
 NOTICE = {"carryon": {"continued": True, "chain": "c", "hop": 2, "to": "arn"}}
 

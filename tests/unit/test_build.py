@@ -83,3 +83,46 @@ def test_bytecode_names_the_files_where_lambda_has_them(layer, version):
     names = dict(line.split() for line in output.splitlines())
 
     assert {source.stem: f"/opt/python/carryon/{source.name}" for source in SOURCES if source.stem != "launch"} == names
+
+
+@pytest.mark.parametrize("version", INTERPRETERS)
+def test_bytecode_has_no_types_and_the_lines_of_its_source(layer, version):
+    """Annotations cost time at each cold start; a stack trace must still point at the right line."""
+    program = (
+        "import ast, marshal, pathlib, sys, types\n"
+        "def lines(code):\n"
+        "    assert '__annotations__' not in code.co_names and 'typing' not in code.co_names, code\n"
+        "    yield code.co_name, code.co_firstlineno\n"
+        "    for inner in code.co_consts:\n"
+        "        if isinstance(inner, types.CodeType):\n"
+        "            yield from lines(inner)\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "for path in (folder / '__pycache__').glob(f'*.{sys.implementation.cache_tag}.pyc'):\n"
+        "    source = folder / (path.name.split('.')[0] + '.py')\n"
+        "    compiled = compile(source.read_bytes(), source, 'exec', dont_inherit=True, optimize=2)\n"
+        "    typed = [item for item in compiled.co_consts if isinstance(item, types.CodeType)]\n"
+        "    untyped = marshal.loads(path.read_bytes()[16:])\n"
+        "    untyped = [item for item in untyped.co_consts if isinstance(item, types.CodeType)]\n"
+        "    defined = [(item.co_name, item.co_firstlineno) for item in typed if item.co_name != '__annotate__']\n"
+        "    assert defined == [next(lines(item)) for item in untyped], path\n"
+        "    for item in untyped:\n"
+        "        list(lines(item))\n"
+    )
+    subprocess.run([INTERPRETERS[version], "-I", "-c", program, layer / "python/carryon"], check=True)
+
+
+@pytest.mark.parametrize("version", INTERPRETERS)
+def test_no_function_is_annotated_at_run_time(layer, version):
+    """Signatures are what most annotations are in."""
+    program = (
+        "import importlib, sys, types\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "for name in sys.argv[2:]:\n"
+        "    module = importlib.import_module('carryon.' + name)\n"
+        "    for item in vars(module).values():\n"
+        "        for function in [item, *vars(item).values()] if isinstance(item, type) else [item]:\n"
+        "            if isinstance(function, types.FunctionType) and function.__module__ == module.__name__:\n"
+        "                assert not function.__annotations__, function\n"
+    )
+    modules = ["settings", "envelope", "answers", "log", "state", "board", "margins"]
+    subprocess.run([INTERPRETERS[version], "-I", "-c", program, layer / "python", *modules], check=True)

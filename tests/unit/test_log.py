@@ -1,5 +1,6 @@
 """Every line is whole, valid and short; one that cannot be written harms nobody."""
 
+import contextlib
 import json
 import os
 
@@ -70,9 +71,9 @@ def test_metrics_are_in_cloudwatch_format():
     assert [{"Name": name, "Unit": unit} for name, (_, unit) in METRICS.items()] == declared["Metrics"]
 
 
-@pytest.fixture(name="stdout")
-def _stdout():
-    """Descriptor 1 as a pipe; what is written to it can be read from the result."""
+@contextlib.contextmanager
+def stdout_as_pipe():
+    """Descriptor 1 as a pipe; no fixture, as pytest sets the descriptor anew between a fixture and its test."""
     kept = os.dup(1)
     reader, writer = os.pipe()
     os.dup2(writer, 1)
@@ -112,41 +113,43 @@ def test_the_level_of_the_function_holds_for_our_lines(monkeypatch, capfd, asked
     assert list(written) == [json.loads(line)["level"] for line in capfd.readouterr().out.splitlines()]
 
 
-def test_a_line_is_written_at_once(stdout):
+def test_a_line_is_written_at_once(monkeypatch):
     """It is in the pipe when the call returns, with the function's name and the request's id."""
-    os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "work"
-    try:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "work")
+    with stdout_as_pipe() as (reader, _):
+        os.set_blocking(reader, False)
         write()
-    finally:
-        del os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+        line = json.loads(os.read(reader, 9_999))
 
-    line = json.loads(os.read(stdout[0], 9_999))
     assert ("work", "r") == (line["function"], line["requestId"])
 
 
-def test_a_closed_stdout_is_no_error(stdout):
+def test_a_closed_stdout_is_no_error():
     """EBADF."""
-    os.close(1)
+    with stdout_as_pipe():
+        os.close(1)
 
-    write()
+        write()
 
 
-def test_a_stdout_nobody_reads_is_no_error(stdout):
+def test_a_stdout_nobody_reads_is_no_error():
     """EPIPE, with SIGPIPE ignored as Python does."""
-    os.close(stdout[0])
+    with stdout_as_pipe() as (reader, _):
+        os.close(reader)
 
-    write()
+        write()
 
 
-def test_a_full_stdout_is_no_error(stdout):
+def test_a_full_stdout_is_no_error():
     """EAGAIN, on a pipe that does not block."""
-    try:
-        while True:
-            os.write(1, b"x" * 65_536)
-    except BlockingIOError:
-        pass
+    with stdout_as_pipe():
+        try:
+            while True:
+                os.write(1, b"x" * 65_536)
+        except BlockingIOError:
+            pass
 
-    write()
+        write()
 
 
 def test_fields_that_are_no_json_are_no_error(capfd):

@@ -149,7 +149,9 @@ def test_a_missing_global_is_named(handler):
     assert f"CARRYON_STATE names done, but module {HANDLER} has no such global" == str(refusal)
 
 
-@pytest.mark.parametrize("program", ["raise ImportError('no')", "raise SystemExit(3)", "1 / 0", "import not_there", "("])
+@pytest.mark.parametrize(
+    "program", ["raise ImportError('no')", "raise SystemExit(3)", "1 / 0", "import not_there", "("]
+)
 def test_a_module_that_cannot_be_imported_is_no_trouble_before_it_matters(monkeypatch, tmp_path, program):
     """The function starts; only what needs the module fails, and names it."""
     (tmp_path / "carryon_test_broken.py").write_text(program)

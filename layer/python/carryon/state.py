@@ -34,7 +34,8 @@ class State:
         for module, name, key in self._names:
             try:
                 self._initial[key] = _copy(_globals(module).get(name, _MISSING))
-            except Exception:  # whatever the import of a user's module raises; capture() says so when it matters
+            except (Exception, SystemExit):
+                # Whatever the import of a user's module raises; capture() says so when it matters.
                 self._initial[key] = _MISSING
 
     def prepare(self, carried: dict[str, Any] | None) -> None:
@@ -57,8 +58,9 @@ class State:
                     _globals(module).pop(name, None)
                 else:
                     _globals(module)[name] = value
-            except ImportError as error:
-                raise NotCarried(f"CARRYON_STATE names {key}, but its module cannot be imported: {error}") from error
+            except (Exception, SystemExit) as error:
+                text = f"CARRYON_STATE names {key}, but its module cannot be imported: {error!r}"
+                raise NotCarried(text) from error
 
     def capture(self) -> dict[str, Any] | NotCarried:
         """The values as JSON keeps them, by name; or why they cannot be had.
@@ -76,7 +78,7 @@ class State:
                 return NotCarried(f"CARRYON_STATE names {key}, but module {module} has no such global")
             except (TypeError, ValueError, RecursionError) as error:
                 return NotCarried(f"CARRYON_STATE names {key}, but a {type(value).__name__} is not JSON: {error}")
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 return NotCarried(f"CARRYON_STATE names {key}, which cannot be read: {type(error).__name__}")
         return captured
 
