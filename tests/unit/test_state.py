@@ -123,7 +123,9 @@ for _ in range(200_000):
     DEEP = [DEEP]
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", float("nan"), {(1, 2): 3}], ids=repr)
+@pytest.mark.parametrize(
+    "value", [pytest.param(object(), id="object"), {1, 2}, b"x", float("nan"), {(1, 2): 3}], ids=repr
+)
 def test_a_value_that_is_no_json_is_named_with_its_variable(handler, value):
     """The reader learns which variable to change."""
     handler.done = value

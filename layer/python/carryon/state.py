@@ -70,16 +70,15 @@ class State:
         self._changed = True
         captured = {}
         for module, name, key in self._names:
-            value = None
-            try:
-                value = _globals(module)[name]
-                captured[key] = json.loads(json.dumps(value, allow_nan=False))
-            except KeyError:
+            # No import here: the alarm may have come in the middle of one.
+            loaded = sys.modules.get(module)
+            value = vars(loaded).get(name, _MISSING) if loaded else _MISSING
+            if value is _MISSING:
                 return NotCarried(f"CARRYON_STATE names {key}, but module {module} has no such global")
-            except (TypeError, ValueError, RecursionError) as error:
+            try:
+                captured[key] = json.loads(json.dumps(value, allow_nan=False))
+            except Exception as error:
                 return NotCarried(f"CARRYON_STATE names {key}, but a {type(value).__name__} is not JSON: {error}")
-            except (Exception, SystemExit) as error:
-                return NotCarried(f"CARRYON_STATE names {key}, which cannot be read: {type(error).__name__}")
         return captured
 
 
