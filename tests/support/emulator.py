@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .processes import command_line, end_marked, marked, send, wait_until
+from .processes import command_line, end_marked, marked, send, state, wait_until
 from .runtimes import EMULATOR, RUNTIME_FOLDER, Runtime
 
 # Of one test run, so that its end can look for what was left behind.
@@ -302,6 +302,7 @@ class Emulator:
             if not new:
                 return stopped
             send(new, signal.SIGSTOP)
+            wait_until(lambda pids=new: all(state(pid) in "TX" for pid in pids), 5, "processes do not stop")
             stopped += new
 
     def thaw(self, pids: list[int]) -> None:

@@ -11,6 +11,7 @@ from .settings import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any, NoReturn
 
     from .board import Board
@@ -145,9 +146,23 @@ def _run_script(target: list[str]) -> None:
 
 def _die_of(error: BaseException) -> NoReturn:
     """End as the interpreter ends on an uncaught exception, without our frames in its traceback."""
-    here = os.path.dirname(__file__)
-    trace = error.__traceback__
-    while trace and os.path.dirname(trace.tb_frame.f_code.co_filename) == here:
-        trace = trace.tb_next
-    sys.excepthook(type(error), error, trace)
+    shown: list[BaseException] = []
+    linked: BaseException | None = error
+    while linked is not None and linked not in shown:
+        linked.__traceback__ = _without_ours(linked.__traceback__)
+        shown.append(linked)
+        linked = linked.__cause__ or linked.__context__
+    sys.excepthook(type(error), error, error.__traceback__)
     sys.exit(1)
+
+
+def _without_ours(trace: TracebackType | None) -> TracebackType | None:
+    kept = []
+    while trace is not None:
+        if os.path.dirname(trace.tb_frame.f_code.co_filename) != os.path.dirname(__file__):
+            kept.append(trace)
+        trace = trace.tb_next
+    rest = None
+    for entry in reversed(kept):
+        rest = type(entry)(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return rest

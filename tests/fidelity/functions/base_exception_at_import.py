@@ -1,0 +1,1 @@
+raise BaseException("at import")
