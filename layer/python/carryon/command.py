@@ -33,8 +33,8 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
     target = command[1 + options :]
     if not target or target[0].startswith("-") and target[0] != "-m" or target[:1] == ["-m"] and len(target) < 2:
         os.execv(command[0], command)
-    if options:
-        os.execv(command[0], [*command[: 1 + options], launcher, command[0], *target])
+    if sys.orig_argv[1 : 1 + options] != command[1 : 1 + options]:
+        os.execv(command[0], [*command[: 1 + options], launcher, *command])
 
     settings = parse(os.environ)
     board, reason = _start_supervisor(settings.to)
@@ -71,22 +71,37 @@ def _start_supervisor(target: str | None) -> tuple[Board | None, str]:
 
     # From here on a signal to the supervisor waits until the supervisor can deal with it.
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+    pipe: tuple[int, ...] = ()
     try:
         board = Board()
-        alive, alive_in_supervisor = os.pipe()
+        alive, alive_in_supervisor = pipe = os.pipe()
         child = os.fork()
     except OSError as error:
+        for end in pipe:
+            os.close(end)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         return None, f"the supervisor could not be started: {error}"
     if child:
         os.close(alive)
-        from .supervisor import Supervisor
-
-        os._exit(Supervisor(board, child, target).run())
+        _supervise(board, child, target)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     os.close(alive_in_supervisor)
     _die_with_supervisor(alive)
     return board, ""
+
+
+def _supervise(board: Board, child: int, target: str | None) -> NoReturn:
+    """Be the supervisor; whatever goes wrong in it, this process lives and ends with the child."""
+    status = 1
+    try:
+        from .supervisor import Supervisor
+
+        status = Supervisor(board, child, target).run()
+    except Exception as error:
+        sys.stderr.write(f"carryon: no supervisor any longer: {error!r}\n")
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        os._exit(status if status >= 0 else 128 - status)
 
 
 def _die_with_supervisor(alive: int) -> None:

@@ -119,7 +119,7 @@ def run(board: Board, target: str, orders_before: int) -> None:
     """
     supervisor = os.getppid()
     _keep_out_of_the_way()
-    _import_from_the_runtime_only()
+    import_from_the_runtime_only()
     courier = Courier(board.put_outcome)
     try:
         _, margin_ms = unpack_span(board.words[SPAN])
@@ -168,7 +168,7 @@ def _keep_out_of_the_way() -> None:
         os.dup2(nowhere, fd)
 
 
-def _import_from_the_runtime_only() -> None:
+def import_from_the_runtime_only() -> None:
     """Leave on sys.path what belongs to the interpreter, with the runtime's own folder before it."""
     foreign = [os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     runtime = os.environ.get("LAMBDA_RUNTIME_DIR")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 
 from .board import (
@@ -97,8 +98,13 @@ def _give_up(board: Board) -> tuple[int, str]:
 
 
 def _deliver_without_supervisor(order: Order, raw: bytes) -> tuple[int, str]:
-    from .courier import Courier
+    from .courier import Courier, import_from_the_runtime_only
 
     outcomes = []
-    Courier(lambda outcome, cause="": outcomes.append((outcome, cause))).deliver(order, raw)
+    path = list(sys.path)
+    try:
+        import_from_the_runtime_only()
+        Courier(lambda outcome, cause="": outcomes.append((outcome, cause))).deliver(order, raw)
+    finally:
+        sys.path[:] = path
     return outcomes[-1]

@@ -13,8 +13,14 @@ def _launch() -> None:
         del sys.path[0]
     package_parent = __file__.rpartition("/")[0].rpartition("/")[0]
     sys.path.insert(0, package_parent)
-    from carryon.command import run
+    try:
+        from carryon.command import run
+    except Exception as error:
+        # A layer that is damaged is no reason for the function not to run.
+        import os
 
+        sys.stderr.write(f"carryon: the layer is not usable and left out: {error!r}\n")
+        os.execv(sys.argv[1], sys.argv[1:])
     sys.path.remove(package_parent)
     sys.path_importer_cache.pop(package_parent, None)
     run(sys.argv[1:], __file__, folder_on_path)
