@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Ending = namedtuple("Ending", "request event context started_at result failure")
 
 _STACK_IN_LOG = 12
+_LAST_CHANCE_MS = 100
+_ANSWER_MS = 20
 
 
 def conclude(shim: Shim, ending: Ending) -> Any:
@@ -100,7 +102,7 @@ def _conclude(
         function=arn,
         tenant=getattr(context, "tenant_id", None),
         trace=os.environ.get("_X_AMZN_TRACE_ID"),
-        until_ms=request.deadline_ms - margins.answer_reserve_ms(shim.margin_ms),
+        until_ms=_until_ms(request, shim.margin_ms),
         meta=meta,
     )
     began = time.monotonic()
@@ -178,6 +180,13 @@ def _stopped_at(shim: Shim) -> list[str]:
     own = [frame for frame in shim.stack if frame[0].co_filename.startswith(task_root)]
     frames = (own or shim.stack)[:_STACK_IN_LOG]
     return [f"{code.co_filename.removeprefix(task_root)}:{line} {code.co_name}" for code, line in frames]
+
+
+def _until_ms(request: Request, margin_ms: int) -> int:
+    """When the wait for the delivery ends; a clean-up that took long leaves it a last chance all the same."""
+    in_good_time = request.deadline_ms - margins.answer_reserve_ms(margin_ms)
+    last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, request.deadline_ms - _ANSWER_MS)
+    return int(max(in_good_time, last_chance))
 
 
 def _remaining_ms(request: Request) -> int:
