@@ -24,7 +24,15 @@ def marked(name: str, value: str) -> list[int]:
                 found.append(int(entry.name))
         except OSError:
             continue  # it ended, or it belongs to somebody else
-    return sorted(found)
+    return sorted(found, key=_started)
+
+
+def _started(pid: int) -> tuple[int, int]:
+    """When a process started, in clock ticks; process ids alone start anew after the last one."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
+    except OSError:
+        return 0, pid
 
 
 def state(pid: int) -> str:

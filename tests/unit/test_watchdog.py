@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -88,14 +89,14 @@ def test_every_handler_ends_with_its_result_or_with_the_alarm(dog):
     def handler(number, seconds):
         try:
             spin(seconds)
+            return number
         except Alarm:
             interrupted.add(number)
             raise
-        return number
 
     ends = Counter()
     for number in range(count):
-        result, error = call(dog, lambda n=number: handler(n, 0.003 + seed.uniform(-0.002, 0.002)), 0.003)
+        result, error = call(dog, partial(handler, number, 0.003 + seed.uniform(-0.002, 0.002)), 0.003)
         if number in interrupted:
             ends["interrupted"] += 1
             assert (result, error) == (None, dog.fired)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from .board import Board
 
-# Interpreter options that take their value from the next word.
-_OPTIONS_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+# In place of the interpreter's name: the options that come with it are set, and this is the second start.
+_OPTIONS_SET = ""
 
 
 def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
@@ -28,13 +28,14 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         launcher: path of launch.py, to start again where the interpreter has to get options first.
         script_folder_on_path: whether the interpreter put the launcher's folder on sys.path.
     """
-    os.environ.pop("CARRYON_CHAINED", None)
-    options = _count_options(command)
-    target = command[1 + options :]
+    options_set = command[0] == _OPTIONS_SET
+    if options_set:
+        del command[0]
+    options, target = _split(command)
     if not target or target[0].startswith("-") and target[0] != "-m" or target[:1] == ["-m"] and len(target) < 2:
         os.execv(command[0], command)
-    if sys.orig_argv[1 : 1 + options] != command[1 : 1 + options]:
-        os.execv(command[0], [*command[: 1 + options], launcher, *command])
+    if options and not options_set:
+        os.execv(command[0], [command[0], *options, launcher, _OPTIONS_SET, *command])
 
     settings = parse(os.environ)
     board, reason = _start_supervisor(settings.to)
@@ -53,11 +54,29 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         _die_of(error)
 
 
-def _count_options(command: list[str]) -> int:
-    index = 1
-    while index < len(command) and command[index].startswith("-") and command[index] not in ("-", "-c", "-m"):
-        index += 2 if command[index] in _OPTIONS_WITH_VALUE else 1
-    return index - 1
+def _split(command: list[str]) -> tuple[list[str], list[str]]:
+    """Split a command, as the interpreter does, into its options and what it runs: a script, or -m and a module.
+
+    Nothing to run is what is not understood here: -c, an interactive start.
+    """
+    options: list[str] = []
+    rest = command[1:]
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest.pop(0)
+        if word.startswith("--"):
+            takes_next = word == "--check-hash-based-pycs"
+        else:
+            # Of a word like -Bum, the first of these letters takes what follows, or the next word.
+            at = next((at for at, letter in enumerate(word) if letter in "WXcm"), len(word))
+            if word[at : at + 1] == "c":
+                return options, []
+            if word[at : at + 1] == "m":
+                options += [word[:at]] if at > 1 else []
+                return options, ["-m", *filter(None, [word[at + 1 :]]), *rest]
+            takes_next = at == len(word) - 1
+        options += [word, *rest[:takes_next]]
+        del rest[:takes_next]
+    return options, rest
 
 
 def _start_supervisor(target: str | None) -> tuple[Board | None, str]:
@@ -67,16 +86,16 @@ def _start_supervisor(target: str | None) -> tuple[Board | None, str]:
     """
     if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
         return None, ""  # the runtime forks workers of its own, which one board cannot serve
-    from .board import Board
-
     # From here on a signal to the supervisor waits until the supervisor can deal with it.
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     pipe: tuple[int, ...] = ()
     try:
+        from .board import Board
+
         board = Board()
         alive, alive_in_supervisor = pipe = os.pipe()
         child = os.fork()
-    except OSError as error:
+    except Exception as error:
         for end in pipe:
             os.close(end)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)

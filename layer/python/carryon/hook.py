@@ -66,18 +66,22 @@ def _install(client: Any, settings: Settings, board: Board | None, no_supervisor
         known = code.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and client._get_handler and client.extract_traceback
     except AttributeError:
         known = False
+    no_shim = "" if known else "this runtime client (awslambdaric) is not known"
     if known:
-        from .bootstrap import Shim
+        try:
+            from .bootstrap import Shim
 
-        Shim(client, settings, board).install()
-    if not known or no_supervisor or settings.problems:
-        _report(settings, "" if known else "this runtime client (awslambdaric) is not known", no_supervisor)
+            Shim(client, settings, board).install()
+        except Exception as error:
+            no_shim = f"the layer is damaged: {error!r}"
+    if no_shim or no_supervisor or settings.problems:
+        _report(settings, no_shim, no_supervisor)
 
 
-def _report(settings: Settings, unknown_client: str, no_supervisor: str) -> None:
+def _report(settings: Settings, no_shim: str, no_supervisor: str) -> None:
     from . import log
 
-    for reason in filter(None, (unknown_client, no_supervisor)):
+    for reason in filter(None, (no_shim, no_supervisor)):
         log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
     for name, value, allowed in settings.problems:
         log.write(

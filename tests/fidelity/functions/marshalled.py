@@ -2,21 +2,18 @@
 
 import json
 
-from awslambdaric import lambda_runtime_marshaller
-
-marshaller = lambda_runtime_marshaller.LambdaMarshaller
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
 
-def unmarshal(self, request):
-    return {"wrapped": json.loads(request)}
+class Marshaller:
+    def unmarshal_request(self, request, content_type="application/json"):
+        return {"wrapped": json.loads(request)}
+
+    def marshal_response(self, response):
+        return "marshalled: " + json.dumps(response), "text/plain"
 
 
-def marshal(self, response):
-    return "marshalled: " + json.dumps(response), "text/plain"
-
-
-marshaller.unmarshal_request = unmarshal
-marshaller.marshal_response = marshal
+LambdaRuntimeClient.marshaller = Marshaller()
 
 
 def handler(event, context):

@@ -32,7 +32,6 @@ def _state():
         "main_names": list(vars(main)),
         "cwd": os.getcwd(),
         "environ": {name: value for name, value in os.environ.items() if not name.startswith("CARRYON_")},
-        "environ_order": [name for name in os.environ if not name.startswith("CARRYON_")],
         "threads": [thread.name for thread in threading.enumerate()],
         "main_thread": threading.current_thread() is threading.main_thread(),
         "dispositions": _dispositions(),
@@ -40,7 +39,9 @@ def _state():
         "timer": signal.getitimer(signal.ITIMER_REAL),
         "umask": status.get("Umask"),
         "nice": os.nice(0),
-        "limits": [resource.getrlimit(number) for number in range(resource.RLIM_NLIMITS)],
+        "limits": {
+            name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")
+        },
         "recursion_limit": sys.getrecursionlimit(),
         "hooks": [repr(hook) for hook in (sys.excepthook, sys.unraisablehook, threading.excepthook)],
         "trace": [repr(sys.gettrace()), repr(sys.getprofile())],
@@ -66,18 +67,15 @@ def in_handler(event, context):
 
 
 def descriptors(event, context):
-    found = {}
+    """What each open descriptor is, and whether a new program gets it."""
+    found = []
     for name in os.listdir("/proc/self/fd"):
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = os.readlink(f"/proc/self/fd/{name}").split(":[")[0]
+            found.append([target.rpartition("/")[2].split("-")[0], os.get_inheritable(int(name))])
         except OSError:
-            continue
-        found[name] = target.split(":[")[0]
-    return found
-
-
-def carryon_modules(event, context):
-    return [name for name in sys.modules if name.split(".")[0] == "carryon"]
+            continue  # of the listing itself
+    return sorted(found)
 
 
 def main_is_importable(event, context):
