@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import emulator, processes
 from tests.support import layer as layer_support
@@ -13,6 +14,10 @@ from tests.support.runtimes import EDGES, EMULATOR, MISSING, NEWEST, RUNTIMES
 from tests.support.soak import full
 
 SOAK = full()
+
+# Two shared cores may take their time over an example.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

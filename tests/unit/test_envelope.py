@@ -68,6 +68,31 @@ def test_an_event_comes_out_byte_for_byte(raw, meta):
     assert envelope.unwrap(envelope.wrap(raw, meta)) == (meta, raw)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"name":"Andr\\u00e9"}',
+        b'{"topic":"carryon"}',
+        b'{"topics":["carryon"],"a":{"carryon":1}}',
+        b'{"a":"\\"carryon\\":1"}',
+        b'{"\\u0000carryon":1}',
+        b' {"a":{"\\u0063arryo\\u006E" : 1}}',
+    ],
+)
+def test_a_function_without_the_layer_gets_its_own_event_and_one_key_more(raw):
+    """Escaped letters, and the key as a value or further in, are no reason to send the event inside."""
+    assert json.loads(envelope.wrap(raw, META)) == {**json.loads(raw), "carryon": META}
+
+
+@given(texts(), metas)
+def test_only_an_event_with_a_key_of_that_name_travels_inside(raw, meta):
+    """Whatever else an object holds, a function that lost the layer can start over with it."""
+    event = json.loads(raw)
+    plain = isinstance(event, dict) and "carryon" not in event
+
+    assert ("event" in json.loads(envelope.wrap(raw, meta))["carryon"]) is not plain
+
+
 @given(texts(), metas)
 @example(b'{"carryon":{"hop":9},"a":1}', META)
 @example(b'{"\\u0063arryon":1,"a":1}', META)

@@ -51,6 +51,16 @@ def test_any_line_is_one_valid_document_within_the_limit(happening, level, messa
     VALIDATOR.validate(json.loads(line))
 
 
+def test_texts_whose_every_character_takes_twelve_bytes_fit():
+    """The limit is one of bytes."""
+    fields = {name: "\U0001f600" * 900 for name, rule in FIELDS.items() if rule.get("type") == "string"}
+    fields.update(hop=1, delivery_ms=1, stopped_at=["\U0001f600" * 900] * 9)
+    line = log.line("continued", "INFO", "\U0001f600" * 900, fields, "\U0001f600" * 900, "\U0001f600" * 900, METRICS)
+
+    assert len(line) <= log.LINE_MAX
+    VALIDATOR.validate(json.loads(line))
+
+
 def test_a_deep_stack_is_cut_from_its_middle():
     """Where it stopped and where it came in are what one looks for."""
     stack = [f"app.py:{depth} f" for depth in range(2_000)]
@@ -150,6 +160,23 @@ def test_a_full_stdout_is_no_error():
             pass
 
         write()
+
+
+class WithoutFlush:
+    def write(self, text):
+        return len(text)
+
+
+@pytest.mark.parametrize("stdout", [None, WithoutFlush()], ids=["none", "no flush"])
+def test_a_stdout_of_the_functions_own_loses_no_line(monkeypatch, stdout):
+    """What the function made of sys.stdout does not matter, descriptor 1 is the log."""
+    with stdout_as_pipe() as (reader, _):
+        os.set_blocking(reader, False)
+        monkeypatch.setattr("sys.stdout", stdout)
+        write()
+        monkeypatch.undo()
+
+        assert json.loads(os.read(reader, 9_999))["carryon"]["event"] == "resumed"
 
 
 def test_fields_that_are_no_json_are_no_error(capfd):

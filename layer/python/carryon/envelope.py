@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ _KEY = "carryon"
 _ID_MAX = 128
 _BLANKS = b" \t\r\n"
 _START_WITH_EVENT = '{"carryon":{"event":'
+_ANY_SPELLING = (
+    rb'"(?:c|\\u0063)(?:a|\\u0061)(?:r|\\u0072)(?:r|\\u0072)(?:y|\\u0079)(?:o|\\u006[fF])(?:n|\\u006[eE])"\s*:'
+)
 _decoder = json.JSONDecoder()
 
 
@@ -36,12 +40,24 @@ def wrap(raw: bytes, meta: dict[str, Any]) -> bytes:
     body = raw.lstrip(_BLANKS)
     lead = raw[: len(raw) - len(body)]
     mark_is_seen = len(lead) + len(MARK) <= MARK_WITHIN
-    # An escaped spelling of the key is the later one of two in the envelope, so a decoder would take it for the key.
-    if mark_is_seen and body[:1] == b"{" and b'"carryon"' not in body and b"\\u00" not in body:
+    if mark_is_seen and body[:1] == b"{" and not _has_own_key(body):
         rest = body[1:]
         separator = b"" if rest.lstrip(_BLANKS)[:1] == b"}" else b","
         return lead + b'{"carryon":' + members + separator + rest
     return _START_WITH_EVENT.encode() + raw + b"," + members[1:] + b"}"
+
+
+def _has_own_key(body: bytes) -> bool:
+    """Whether the object has a member `carryon`, in any spelling: the later of two is the one that decoders take."""
+    if b'"carryon"' not in body and b"\\u00" not in body:
+        return False
+    # Accented letters are escapes too, so most events that come this far are told apart without decoding megabytes.
+    if not re.search(_ANY_SPELLING, body):
+        return False
+    try:
+        return _KEY in json.loads(body)
+    except (ValueError, RecursionError):
+        return True
 
 
 def unwrap(raw: bytes) -> tuple[dict[str, Any], bytes] | None:

@@ -43,6 +43,9 @@ def write(
     try:
         # What the function has printed comes first.
         sys.stdout.flush()
+    except Exception:
+        pass  # the function may have put anything there, or nothing; our line goes past it
+    try:
         text = line(event, level, message, fields, request_id, os.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""), metrics)
         os.write(_STDOUT, text)
     except Exception:
@@ -100,9 +103,17 @@ def _encode(record: Any) -> bytes:
 
 def _cut(value: Any, longest: int) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= longest else value[: longest - 3] + "..."
+        return value if len(value) <= longest and len(_encode(value)) <= longest + 3 else _shortened(value, longest)
     if isinstance(value, dict):
         return {key: _cut(member, longest) for key, member in value.items()}
     if isinstance(value, list):
         return [_cut(member, longest) for member in value]
     return value
+
+
+def _shortened(text: str, longest: int) -> str:
+    # One character may take twelve bytes.
+    text = text[: longest - 3]
+    while len(_encode(text)) > longest:
+        text = text[: len(text) * 3 // 4]
+    return text + "..."

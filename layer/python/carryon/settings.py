@@ -76,7 +76,7 @@ def parse(environ: Mapping[str, str]) -> Settings:
         problems=(),
     )
     for name in environ:
-        if name.startswith("CARRYON_") and name not in _NAMES:
+        if name.startswith("CARRYON_") and name not in _NAMES and environ[name].strip():
             allowed = "one of " + ", ".join(_NAMES)
             problems.append(Problem(name[:_VALUE_MAX], environ[name][:_VALUE_MAX], allowed))
     return settings._replace(problems=tuple(problems))
@@ -145,7 +145,8 @@ def _one_of(words: Mapping[str, bool]) -> Callable[[str], bool]:
 def _response(value: str) -> tuple[str | None, bool]:
     if value == "error":
         return None, True
-    json.loads(value, parse_constant=_refuse)
+    # What the runtime could not send as an answer (1e999, half a surrogate pair) would fail a hop that has handed over.
+    json.dumps(json.loads(value, parse_constant=_refuse), allow_nan=False, ensure_ascii=False).encode()
     return value, False
 
 
