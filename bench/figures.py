@@ -40,7 +40,7 @@ def start(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
 
 
 def invocation(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
-    """From the event's first byte to the answer's last."""
+    """From the event's first byte to the answer's last; and the CPU time of it, which no other load disturbs."""
     figures = []
     env = {"CARRYON_TO": "self"}
     for name, event, turns, unit, scale, goal in (
@@ -53,14 +53,18 @@ def invocation(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
         ):
             one.start()
             other.start()
-            bare, layered = [], []
-            pairs = [(one, bare), (other, layered)]
+            walls: dict[Environment, list[float]] = {one: [], other: []}
+            cpus: dict[Environment, list[float]] = {one: [], other: []}
+            order = [one, other]
             for _ in range(turns + 5):
-                for environment, into in pairs:
-                    into.append(environment.invoke(event, 60)[0] * scale)
+                for environment in order:
+                    before = environment.cpu_s()
+                    walls[environment].append(environment.invoke(event, 60)[0] * scale)
+                    cpus[environment].append((environment.cpu_s() - before) * scale)
                 # Who comes second finds warmer caches.
-                pairs.reverse()
-        figures.append(_paired(name, bare[5:], layered[5:], unit, goal))
+                order.reverse()
+        for what, taken in (("", walls), (", CPU", cpus)):
+            figures.append(_paired(name + what, taken[one][5:], taken[other][5:], unit, goal))
     return figures
 
 

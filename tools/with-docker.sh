@@ -25,6 +25,8 @@ install_engine() {
     command -v apt-get >/dev/null || fail "no engine answers and dockerd is not installed"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io >/dev/null
+    # Newer releases have the command in a package of its own.
+    command -v docker >/dev/null || apt-get install -y -qq --no-install-recommends docker-cli >/dev/null
 }
 
 wait_for_turn() {
