@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 
 from carryon.watchdog import CALLING, OFF, Watchdog
-from tests.support.soak import full
 
 
 class Alarm(BaseException):
@@ -80,9 +79,9 @@ def test_a_handler_that_ends_in_time_hears_nothing(dog):
     assert dog.fired is None
 
 
-def test_every_handler_ends_with_its_result_or_with_the_alarm(dog):
+def test_every_handler_ends_with_its_result_or_with_the_alarm(dog, sample, record_property):
     """Whatever the instant: a handler that was not interrupted keeps its result, an interrupted one has none."""
-    count = 20_000 if full() else 2_000
+    count = sample(20_000, 2_000)
     seed = random.Random(20_000)
     interrupted = set()
 
@@ -104,7 +103,7 @@ def test_every_handler_ends_with_its_result_or_with_the_alarm(dog):
             ends["finished"] += 1
             assert (result, error, dog.fired) == (number, None, None)
 
-    print(f"{count} handlers around the alarm: {dict(ends)}, no result lost, no interruption unseen")
+    record_property("sampled", f"handlers around the alarm: {dict(ends)}, no result lost, no interruption unseen")
     assert min(ends.values()) > count / 10
 
 
