@@ -35,6 +35,8 @@ GOOD = [
     ("CARRYON_RESPONSE", "error", {"response_error": True}),
     ("CARRYON_RESPONSE", '{"a": 1}', {"response": '{"a": 1}'}),
     ("CARRYON_RESPONSE", "null", {"response": "null"}),
+    ("CARRYON_ON_CRASH", "continue", {"continue_on_crash": True}),
+    ("CARRYON_ON_CRASH", "report", {}),
     ("CARRYON_NEXT_WRAPPER", "/bin/sh", {"next_wrapper": "/bin/sh"}),
     ("CARRYON_METRICS", "off", {"metrics": False}),
     ("CARRYON_METRICS", "No", {"metrics": False}),
@@ -49,6 +51,7 @@ BAD = [
     ("CARRYON_MAX_HOPS", ["-1", "1.0", "²", "many", "1_0", "9" * 10]),
     ("CARRYON_RAISE", ["timeisup", "Exception", "1"]),
     ("CARRYON_RESPONSE", ["{", "Error", "NaN", '{"a": Infinity}', "[" * 200_000, "1e999", '"\\ud800"', '"\udcff"']),
+    ("CARRYON_ON_CRASH", ["Continue", "1", "retry"]),
     ("CARRYON_NEXT_WRAPPER", ["/", "/nowhere", "/etc/passwd", "sh\0"]),
     ("CARRYON_METRICS", ["maybe", "2"]),
     ("CARRYON_DISABLED", ["true", "2", "on"]),
@@ -57,7 +60,7 @@ BAD = [
 
 def test_defaults_need_no_variable():
     """A function that only sets the wrapper gets the alarm, and no continuation."""
-    assert (None, None, None, (), DEFAULT_MAX_HOPS, False, None, False, None, True, ()) == tuple(DEFAULT)
+    assert (None, None, None, (), DEFAULT_MAX_HOPS, False, None, False, False, None, True, ()) == tuple(DEFAULT)
 
 
 @pytest.mark.parametrize(("name", "value", "changed"), GOOD)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.state import NotCarried, State
+from carryon.board import Board
+from carryon.state import NotCarried, State, keep, kept
 
 HANDLER = "carryon_test_handler"
 OTHER = "carryon_test_other"
@@ -35,9 +36,9 @@ def test_state_goes_from_one_process_to_the_next(handler, other):
     captured = state.capture()
     handler.done, other.place = None, None
 
-    State(((None, "done"), (OTHER, "place")), HANDLER).prepare({"state": json.loads(json.dumps(captured))})
+    State(((None, "done"), (OTHER, "place")), HANDLER).prepare({"state": json.loads(captured)})
 
-    assert {"done": [1], f"{OTHER}:place": {"a": None}} == captured
+    assert {"done": [1], f"{OTHER}:place": {"a": None}} == json.loads(captured)
     assert ([1], {"a": None}) == (handler.done, other.place)
 
 
@@ -48,7 +49,7 @@ def test_what_is_changed_after_the_capture_does_not_travel(handler):
     handler.done[0].append(2)
     handler.done.append(3)
 
-    assert {"done": [[1]]} == captured
+    assert {"done": [[1]]} == json.loads(captured)
 
 
 def test_two_names_of_one_object_get_a_copy_each(handler):
@@ -56,10 +57,10 @@ def test_two_names_of_one_object_get_a_copy_each(handler):
     handler.a = handler.b = [1]
     state = State(((None, "a"), (None, "b")), HANDLER)
 
-    captured = state.capture()
+    state.prepare({"state": json.loads(state.capture())})
 
-    captured["a"].append(2)
-    assert [1] == captured["b"] == handler.a
+    handler.a.append(2)
+    assert [1] == handler.b
 
 
 def test_a_new_chain_starts_from_the_first_values(handler):
@@ -185,8 +186,30 @@ def test_any_json_value_survives(value):
         state = State(((None, "done"),), HANDLER)
         captured = state.capture()
         module.done = None
-        state.prepare({"state": captured})
+        state.prepare({"state": json.loads(captured)})
     finally:
         del sys.modules[HANDLER]
 
     assert json.dumps(value) == json.dumps(module.done)
+
+
+@pytest.mark.parametrize("state", [b'{"a": 1}', NotCarried("no: \udcff")])
+def test_a_state_or_its_lack_is_kept_for_the_supervisor(state):
+    """It hears the same as the process that captured it."""
+    board = Board()
+    assert kept(board) is None
+
+    keep(board, state)
+
+    again = kept(board)
+    assert type(again) is type(state)
+    assert again == state or str(again) == "no: ?"
+
+
+def test_a_state_that_is_too_large_is_said_so():
+    """Rather than the one before it."""
+    board = Board()
+    keep(board, b"{}")
+    keep(board, bytes(9 << 20))
+
+    assert isinstance(kept(board), NotCarried)

@@ -10,23 +10,30 @@ from functools import partial
 
 import pytest
 
+from carryon.board import UNDERSTUDY_SIGNAL
 from carryon.watchdog import CALLING, OFF, Watchdog
 
 
 class Alarm(BaseException):
     """What the watchdog raises here."""
 
+    def __init__(self, in_event_loop):
+        super().__init__()
+        self.in_event_loop = in_event_loop
+
 
 @pytest.fixture(autouse=True)
 def _signal_given_back():
-    """Every test leaves SIGALRM and the real timer as it found them."""
+    """Every test leaves SIGALRM, the real timer and the hook for lost exceptions as it found them."""
     handler, timer = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)
+    hook, sys.unraisablehook = sys.unraisablehook, sys.__unraisablehook__
 
     yield
 
-    left_behind = signal.getsignal(signal.SIGALRM), signal.setitimer(signal.ITIMER_REAL, 0)
+    left_behind = signal.getsignal(signal.SIGALRM), signal.setitimer(signal.ITIMER_REAL, 0), sys.unraisablehook
     signal.signal(signal.SIGALRM, handler)
-    assert (handler, timer) == left_behind
+    sys.unraisablehook = hook
+    assert (handler, timer, sys.__unraisablehook__) == left_behind
 
 
 @pytest.fixture(name="fired_in")
@@ -36,7 +43,7 @@ def _fired_in():
 
 @pytest.fixture(name="dog")
 def _dog(fired_in):
-    return Watchdog(Alarm, lambda frame: fired_in.append(frame.f_code.co_name))
+    return Watchdog(Alarm, lambda frame: fired_in.append(frame.f_code.co_name), lambda: fired_in.append("nowhere"))
 
 
 def call(dog, handler, after_s):
@@ -199,7 +206,7 @@ def test_a_signal_from_elsewhere_is_not_the_alarm(dog):
 def test_the_alarm_goes_by_the_wall_clock(jump_s, ends):
     """Deadlines are wall clock times: set back, the clock puts the alarm off; a small jump does not lose it."""
     offset_s = 0.0
-    dog = Watchdog(Alarm, lambda frame: None, lambda: time.time() + offset_s)
+    dog = Watchdog(Alarm, lambda frame: None, lambda: None, lambda: time.time() + offset_s)
 
     def handler():
         nonlocal offset_s
@@ -244,3 +251,127 @@ def test_another_thread_is_refused(dog):
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(ValueError, match="main thread"):
         pool.submit(dog.arm, sys._getframe(), time.time(), time.time() + 1).result()
+
+
+class Destroyed:
+    """An object whose destructor takes its time."""
+
+    def __del__(self):
+        spin(0.0004)
+
+
+def test_no_alarm_is_lost_in_destructors(dog, fired_in, sample):
+    """Python swallows what a destructor raises; it is raised again behind it."""
+
+    def handler():
+        while True:
+            Destroyed()
+
+    for _ in range(sample(400, 40)):
+        _, error = call(dog, handler, 0.005)
+        assert isinstance(error, Alarm)
+        assert dog.fired is error
+        assert sys.gettrace() is None
+    assert "nowhere" in fired_in
+
+
+def test_an_alarm_that_is_swallowed_is_raised_again(dog, fired_in, sample):
+    """A weak reference's callback, too, keeps to itself what is raised in it."""
+    import weakref
+
+    class Target:
+        pass
+
+    def handler():
+        while True:
+            target = Target()
+            reference = weakref.ref(target, lambda _: spin(0.002))
+            del target
+            assert reference() is None
+
+    for _ in range(sample(400, 40)):
+        _, error = call(dog, handler, 0.005)
+        assert isinstance(error, Alarm)
+        assert dog.fired is error
+    assert "nowhere" in fired_in
+
+
+def test_other_lost_exceptions_go_where_they_went(dog):
+    """Whoever has set a hook for them hears of them, and of nothing else."""
+    heard = []
+    sys.unraisablehook = lambda unraisable: heard.append(unraisable.exc_type)
+
+    class Failing:
+        def __del__(self):
+            raise LookupError
+
+    def handler():
+        try:
+            spin(30)
+        finally:
+            Failing()
+
+    try:
+        call(dog, handler, 0.01)
+    finally:
+        sys.unraisablehook = sys.__unraisablehook__
+
+    assert heard == [LookupError]
+
+
+def test_in_an_event_loop_another_error_is_asked_for(dog):
+    """A loop lets only some exceptions out."""
+    import asyncio
+
+    async def busy():
+        spin(30)
+
+    assert call(dog, lambda: spin(30), 0.01)[1].in_event_loop is False
+    assert call(dog, lambda: asyncio.run(busy()), 0.05)[1].in_event_loop is True
+
+
+@pytest.fixture(name="understudy")
+def _understudy(dog):
+    before = signal.getsignal(UNDERSTUDY_SIGNAL)
+    dog.stand_by()
+    yield lambda: os.kill(os.getpid(), UNDERSTUDY_SIGNAL)
+    signal.signal(UNDERSTUDY_SIGNAL, before)
+
+
+def test_the_understudy_raises_where_the_alarm_was_taken(dog, understudy, fired_in):
+    """And what the function has set for itself stays."""
+    before = signal.getsignal(signal.SIGALRM)
+
+    def handler():
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        spin(0.03)
+        understudy()
+        spin(30)
+
+    try:
+        _, error = call(dog, handler, 0.02)
+        assert signal.getsignal(signal.SIGALRM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert isinstance(error, Alarm)
+    assert len(fired_in) == 1
+
+
+def test_the_understudy_interrupts_nothing_else(dog, understudy):
+    """Neither before the alarm is due, nor after the handler, nor a clean-up."""
+
+    def early():
+        understudy()
+        return "result"
+
+    def cleaning_up():
+        try:
+            spin(30)
+        finally:
+            understudy()
+            early()
+
+    assert call(dog, early, 10) == ("result", None)
+    understudy()
+    _, error = call(dog, cleaning_up, 0.01)
+    assert error is dog.fired

@@ -25,6 +25,18 @@ class TimeIsUpTimeoutError(TimeIsUp, TimeoutError):
     """What is raised with `CARRYON_RAISE=TimeoutError`, for code that already catches TimeoutError."""
 
 
+class TimeIsUpInEventLoop(TimeIsUp, KeyboardInterrupt):
+    """What is raised while asyncio runs the code.
+
+    An event loop keeps to itself what a task or a callback raises, unless it is a KeyboardInterrupt; this one ends
+    `asyncio.run`, which cancels all tasks and lets them clean up.
+    """
+
+
+class TimeIsUpTimeoutErrorInEventLoop(TimeIsUpTimeoutError, KeyboardInterrupt):
+    """The same with `CARRYON_RAISE=TimeoutError`."""
+
+
 def complete() -> None:
     """Say that this invocation's work is done: no continuation follows, even if time runs out before the return."""
     global _completed

@@ -10,30 +10,45 @@ import mmap
 import os
 
 # Words. An access costs a microsecond in a process that has slept, so an invocation makes do with few.
-ALARM_AT_MS = 0  # wall clock of the running invocation's alarm, 0 between invocations
-SPAN = 1  # of the running invocation: time left at its start and margin, see `pack_span`
-WAKE = 2  # 1: the supervisor sleeps and wants a signal when the next invocation starts
-COURIER = 3  # process id of the courier, 0 when there is none
-ORDERS = 4  # how many deliveries were asked for since the start
-OUTCOME = 5  # how the delivery ended, one of the outcomes below
-EVENT_SIZE = 6
-ORDER_SIZE = 7
-CAUSE_SIZE = 8
-_WORDS = 9
+ALARM_AT_MS = 0  # wall clock of the running invocation's alarm; 0 where there is none to watch over
+SPAN = 1  # of that invocation: time left at its start and margin, see `pack_span`
+DUE_MS = 2  # the alarm's time on the monotonic clock, which no jump of the wall clock moves
+PHASE = 3  # of that invocation, one of the phases below
+WAKE = 4  # 1: the supervisor sleeps and wants a signal when the next invocation starts
+ATTENDED = 5  # 1: there is a courier or a standby, to be dismissed when the invocation is over
+COURIER = 6  # process id of the courier, 0 when there is none
+STANDBY = 7  # process id of the standby, 0 when there is none
+ORDERS = 8  # how many deliveries were asked for since the start
+OUTCOME = 9  # how the delivery ended, one of the outcomes below
+STATE_SLOT = 10  # which of two slots holds the state, from 1; 0: none
+STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began with
+_SIZES = 12  # of the texts, by their numbers
+_CHECKS = _SIZES + 8
+_WORDS = _CHECKS + 2
+
+# Only the runtime process moves the phase on, only the supervisor says RESCUED. RUN: the handler runs. FIRED: its time
+# was up and it knows. HANDED: it has ended, a continuation or an error is on its way. LEFT: it has ended, what it
+# started goes on; the supervisor is asked to stop all of it before the hand-over. ANSWERED: the answer was posted, and
+# the next event not asked for yet.
+RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED = range(6)
 
 # SENDING: the request may be on its way, so that it may arrive even if nobody hears of it.
 PENDING, SENDING, ACCEPTED, REFUSED, UNREACHABLE, UNANSWERED = range(6)
 
 # Sent to the supervisor and to the courier, which keep every signal blocked and wait for them; never to user code.
 WAKE_SIGNAL = 40
+# Sent to the runtime process: time is up, and the alarm was not seen; write down where every thread is.
+UNDERSTUDY_SIGNAL = 41
+DUMP_SIGNAL = 42
 
-_CAUSE_AT = 1_024
-_CAUSE_MAX = 3_072
-_EVENT_AT = 4_096
-EVENT_MAX = 8 << 20  # more than the 6 MB that Lambda delivers
-_ORDER_AT = _EVENT_AT + EVENT_MAX
-ORDER_MAX = 8 << 20
-_SIZE = _ORDER_AT + ORDER_MAX
+EVENT_MAX = ORDER_MAX = FACTS_MAX = STATE_MAX = 8 << 20  # more than the 6 MB that Lambda delivers
+_TEXT_MAX = 3_072
+# Where each text lies and how long it may be.
+_CAUSE, _STACK, _EVENT, _ORDER, _FACTS, _STATE_1, _STATE_2 = range(7)
+_AREAS = [(1_024, _TEXT_MAX), (4_096, _TEXT_MAX)]
+for _size in (EVENT_MAX, ORDER_MAX, FACTS_MAX, STATE_MAX, STATE_MAX):
+    _AREAS.append((8_192 + sum(size for _, size in _AREAS[2:]), _size))
+_SIZE = sum(_AREAS[-1])
 
 _MAP_NORESERVE = 0x4000  # the mmap module lacks the name before Python 3.11
 _KEEP = 256 << 10  # an event's pages above this are given back once a smaller event comes
@@ -54,7 +69,8 @@ def unpack_span(span: int) -> tuple[int, int]:
 class Board:
     """The mapping and its fields. `words` is indexed by the constants of this module.
 
-    Made by the process that is going to be the supervisor.
+    Made by the process that is going to be the supervisor. `stacks` is the descriptor of a file in memory for stack
+    dumps, or -1 where there can be none.
 
     Raises:
         OSError: the mapping was refused.
@@ -65,53 +81,124 @@ class Board:
         self._kept = 0
         self._map = mmap.mmap(-1, _SIZE, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
         self.words = memoryview(self._map)[: _WORDS * 8].cast("Q")
+        try:
+            self.stacks = os.memfd_create("stacks")
+        except OSError:
+            self.stacks = -1
 
     def wake_supervisor(self) -> None:
         """Have the supervisor look at the board."""
         os.kill(self._supervisor, WAKE_SIGNAL)
 
-    def put_event(self, raw: bytes) -> bool:
-        """Keep an invocation's event; False if it is larger than any event that Lambda delivers."""
-        size = len(raw)
-        if self._kept > _KEEP > size:
-            self._map.madvise(mmap.MADV_REMOVE, _EVENT_AT + _KEEP, EVENT_MAX - _KEEP)
-        if size > EVENT_MAX:
-            size = 0
-        else:
-            self._map[_EVENT_AT : _EVENT_AT + size] = raw
-        self._kept = self.words[EVENT_SIZE] = size
-        return bool(size)
+    def put_event(self, raw: bytes, facts: bytes) -> bool:
+        """Keep an invocation's event and what else is to be known of it; False if that is more than Lambda delivers."""
+        if self._kept > _KEEP > len(raw):
+            self._map.madvise(mmap.MADV_REMOVE, _AREAS[_EVENT][0] + _KEEP, EVENT_MAX - _KEEP)
+        if not (self._put(_EVENT, raw) and self._put(_FACTS, facts)):
+            self.words[_SIZES + _EVENT] = self.words[_SIZES + _FACTS] = self._kept = 0
+            return False
+        self._kept = len(raw)
+        return True
 
     def event(self) -> bytes:
-        """The event of the invocation that is running."""
-        return self._map[_EVENT_AT : _EVENT_AT + self.words[EVENT_SIZE]]
+        """The event of the invocation that is running; empty if it was too large."""
+        return self._get(_EVENT)
+
+    def facts(self) -> bytes:
+        """What else is known of that invocation."""
+        return self._get(_FACTS)
+
+    def has_event(self) -> bool:
+        """Whether there is one."""
+        return bool(self.words[_SIZES + _EVENT])
 
     def put_order(self, order: bytes) -> bool:
         """Leave the courier its order; False if there is no room for it."""
-        if len(order) > ORDER_MAX:
-            return False
-        self._map[_ORDER_AT : _ORDER_AT + len(order)] = order
-        self.words[ORDER_SIZE] = len(order)
-        return True
+        return self._put(_ORDER, order)
 
     def order(self) -> bytes:
-        """What the courier has to deliver."""
-        return self._map[_ORDER_AT : _ORDER_AT + self.words[ORDER_SIZE]]
+        """What the courier has to deliver; empty when nothing was ordered."""
+        return self._get(_ORDER)
 
     def put_outcome(self, outcome: int, cause: str = "") -> None:
         """Say how the delivery stands; the cause is cut at 3 KB."""
-        text = cause.encode("utf-8", "replace")[:_CAUSE_MAX]
-        self._map[_CAUSE_AT : _CAUSE_AT + len(text)] = text
-        self.words[CAUSE_SIZE] = len(text)
+        self._put_text(_CAUSE, cause)
         self.words[OUTCOME] = outcome
 
     def cause(self) -> str:
         """Why the delivery did not succeed."""
-        return self._map[_CAUSE_AT : _CAUSE_AT + self.words[CAUSE_SIZE]].decode("utf-8", "replace")
+        return self._get(_CAUSE).decode("utf-8", "replace")
 
-    def forget_order(self) -> None:
-        """Give back the memory of an order that is done with."""
-        if self.words[ORDER_SIZE]:
-            self._map.madvise(mmap.MADV_REMOVE, _ORDER_AT, ORDER_MAX)
-            self.words[ORDER_SIZE] = 0
+    def put_stack(self, stack: str) -> None:
+        """Say where this process was when its time was up, or when it is about to end; cut at 3 KB."""
+        self._put_text(_STACK, stack)
+
+    def stack(self) -> str:
+        """What the process last said of where it was, empty where it did not."""
+        return self._get(_STACK).decode("utf-8", "replace")
+
+    def put_state(self, state: bytes, *, is_first: bool = False) -> bool:
+        """Keep a state. A writer that is killed in the middle leaves the one before. False if there is no room.
+
+        Args:
+            is_first: it is the one that the invocation begins with.
+        """
+        words = self.words
+        before = 0 if is_first else words[STATE_SLOT]
+        check = _check(state)
+        is_new = not is_first and not (before and words[_CHECKS + before - 1] == check)
+        slot = 2 if before == 1 else 1
+        if not self._put(_STATE_1 + slot - 1, state):
+            return False
+        words[_CHECKS + slot - 1] = check
+        words[STATE_SLOT] = slot
+        if is_first or is_new:
+            words[STATE_IS_NEW] = is_new
+        return True
+
+    def state(self) -> bytes | None:
+        """The last state that was kept whole, or None."""
+        first = self.words[STATE_SLOT]
+        for slot in (first, 3 - first) if first else ():
+            state = self._get(_STATE_1 + slot - 1)
+            if state and self.words[_CHECKS + slot - 1] == _check(state):
+                return state
+        return None
+
+    def finish(self) -> None:
+        """Forget an invocation that had a hand-over, an order or a state, and give back their memory."""
+        words = self.words
+        words[PHASE] = ANSWERED
+        words[STATE_SLOT] = words[STATE_IS_NEW] = 0
+        for text in (_ORDER, _STATE_1, _STATE_2):
+            if words[_SIZES + text]:
+                words[_SIZES + text] = 0
+                self._map.madvise(mmap.MADV_REMOVE, *_AREAS[text])
+        words[_SIZES + _STACK] = 0
         self.put_outcome(PENDING)
+        # Last: until then a process that dies is replaced.
+        words[ALARM_AT_MS] = 0
+        words[PHASE] = RUN
+
+    def _put(self, text: int, content: bytes) -> bool:
+        start, room = _AREAS[text]
+        size = len(content)
+        if size > room:
+            return False
+        self._map[start : start + size] = content
+        self.words[_SIZES + text] = size
+        return True
+
+    def _put_text(self, text: int, content: str) -> None:
+        self._put(text, content.encode("utf-8", "replace")[: _AREAS[text][1]])
+
+    def _get(self, text: int) -> bytes:
+        start = _AREAS[text][0]
+        return self._map[start : start + self.words[_SIZES + text]]
+
+
+def _check(state: bytes) -> int:
+    # Not at the top: a function without a state never needs it.
+    from zlib import crc32
+
+    return crc32(state)

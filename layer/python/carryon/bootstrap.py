@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import namedtuple
 
 import carryon
 
-from . import envelope, margins, watchdog
-from .board import ALARM_AT_MS, COURIER, SPAN, WAKE, pack_span
+from . import envelope, innermost, margins, watchdog
+from .board import ALARM_AT_MS, ATTENDED, DUE_MS, FIRED, PHASE, RUN, SPAN, WAKE, pack_span
+from .invocation import Invocation, facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from .board import Board
     from .settings import Settings
-
-# What the runtime client was told of an invocation. `raw` is the event as the function is meant to see it; `carried`
-# are the members of the envelope it came in, or None for a first invocation.
-Request = namedtuple("Request", "id arn deadline_ms raw carried")
+    from .standby import Standby
 
 # Where they stand behind the event in the parameters of handle_event_request.
-_ARN, _DEADLINE = 3, 4
+_ARN, _DEADLINE, _TENANT = 3, 4, 5
+_CARRIED = 4  # in what was received
+_BEHIND = 4  # the parameters up to the event
+_PACKAGE = os.path.dirname(__file__) + "/"
+_SNAP_START = "snap-start"
 _STACK_MAX = 64
 
 
@@ -41,9 +42,10 @@ class Shim:
         client: the module awslambdaric.bootstrap.
         settings: the parsed environment.
         board: memory shared with the supervisor, or None where there is no supervisor.
+        standby: what this process waits for before it takes the place of another; None in the first one.
     """
 
-    def __init__(self, client: Any, settings: Settings, board: Board | None) -> None:
+    def __init__(self, client: Any, settings: Settings, board: Board | None, standby: Standby | None = None) -> None:
         self.settings = settings
         self.board = board
         self.state: Any = None
@@ -57,8 +59,14 @@ class Shim:
         self._received: tuple[Any, ...] | None = None
         self._begins_quietly = settings.margin_ms is None and not settings.state
         self._margin_cut_said = False
-        error = carryon.TimeIsUpTimeoutError if settings.raise_timeout_error else carryon.TimeIsUp
-        self.watchdog = watchdog.Watchdog(error, self._note_where)
+        self._standby = standby
+        self._started_late = standby is not None
+        # Something of this invocation is on the board that not every invocation puts there.
+        self._board_is_used = False
+        names = client.handle_event_request.__code__.co_varnames
+        self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
+        self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
+        self.watchdog = watchdog.Watchdog(self._error, self._note_where, self._note_swallowed)
 
     def install(self) -> None:
         """Take the three places in the runtime client through which every handler and every event passes."""
@@ -66,9 +74,43 @@ class Shim:
         self._client.handle_event_request = self._handle_event_request
         self._client.extract_traceback = self._traceback_without_shim
         os.register_at_fork(after_in_child=self._detach)
+        if self.board is not None:
+            self.watchdog.stand_by()
+            if self.board.stacks >= 0:
+                from . import stacks
+
+                stacks.write_on_signal(self.board.stacks)
 
     def _get_handler(self, name: str) -> Callable[[Any, Any], Any]:
-        handler = self._load(name)
+        if self._standby is None:
+            return self._load_handler(name)
+        standby, self._standby = self._standby, None
+        standby.wait()
+        # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
+        self._client.on_init_complete = lambda *_: None
+        handler = None
+
+        def invoke(event: Any, context: Any) -> Any:
+            nonlocal handler
+            if handler is None:
+                handler = self._load_late(name, event)
+            return handler(event, context)
+
+        return invoke
+
+    def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
+        if name == innermost.NAME:
+            own: Callable[[Any, Any], Any] = innermost.load_for_vendor()
+            return own
+        variable = innermost.variable(name, os.environ)
+        if variable is None:
+            return self._wrap(self._load(name), name)
+        give_back = innermost.take(variable, os.environ, self._wrap, self._load)
+        vendors: Callable[[Any, Any], Any] = self._load(name)
+        give_back()
+        return vendors
+
+    def _wrap(self, handler: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
         if self.settings.state:
             from .state import State
 
@@ -79,6 +121,25 @@ class Shim:
 
         return invoke
 
+    def _load_late(self, name: str, event: Any) -> Callable[[Any, Any], Any]:
+        """Load the handler within an invocation; no alarm interrupts that, but the supervisor watches over it."""
+        if self._received is not None and not (type(event) is dict and "DurableExecutionArn" in event):
+            self._show_loading(Invocation(*self._received))
+        handler = self._load_handler(name)
+        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == _SNAP_START:
+            sys.modules["awslambdaric.lambda_runtime_hooks_runner"].run_after_restore()
+        return handler
+
+    def _show_loading(self, invocation: Invocation) -> None:
+        left_ms = int(invocation.deadline_ms - time.time() * 1000)
+        if self.board is None or left_ms < margins.STEP_ASIDE_MS:
+            return
+        self._put_carried_state(invocation)
+        self._board_is_used = True
+        margin_ms = margins.margin_ms(self.settings, left_ms)
+        due = time.monotonic() + (left_ms - margin_ms) / 1000
+        _show(self.board, left_ms, margin_ms, invocation.deadline_ms - margin_ms, due)
+
     def _handle_event_request(
         self, client: Any, handler: Any, invoke_id: str, body: bytes, *rest: Any, **named: Any
     ) -> Any:
@@ -88,25 +149,43 @@ class Shim:
             opened = envelope.unwrap(body)
             if opened is not None:
                 carried, body = opened
+        tenant = rest[_TENANT] if self._has_tenants else None
+        at = self._invocation_id
+        received = (
+            invoke_id,
+            rest[_ARN],
+            rest[_DEADLINE],
+            body,
+            carried,
+            tenant,
+            os.environ.get("_X_AMZN_TRACE_ID"),
+            rest[at] if at is not None and at < len(rest) else None,
+        )
+        self._received = received
         if self.board is not None:
-            self.board.put_event(body)
-        self._received = (invoke_id, rest[_ARN], rest[_DEADLINE], body, carried)
-        return self._handle(client, handler, invoke_id, body, *rest, **named)
+            _put_on_board(self.board, received)
+        answer = self._handle(client, handler, invoke_id, body, *rest, **named)
+        if self._board_is_used:
+            self._board_is_used = False
+            if self.board is not None:
+                self.board.finish()
+                self._dismiss_attendants(self.board)
+        return answer
 
     def _traceback_without_shim(self, trace: Any) -> Any:
-        return [entry for entry in self._extract_traceback(trace) if entry[0] != __file__]
+        return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(_PACKAGE)]
 
     def _invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
         received, self._received = self._received, None
         if received is None:
             return handler(event, context)
-        carried = received[-1]
+        carried = received[_CARRIED]
         if type(event) is dict:
             if "DurableExecutionArn" in event:
                 return handler(event, context)
             if carried is None and "carryon" in event:
                 received, event = self._take(received, event)
-                carried = received[-1]
+                carried = received[_CARRIED]
         now = time.time()
         if not self._arm(received, now, sys._getframe()):
             return handler(event, context)
@@ -119,7 +198,10 @@ class Shim:
             dog.phase = watchdog.OFF
             dog.disarm()
             if dog.fired is None:
-                self.finish_board()
+                if isinstance(error, Exception):
+                    self.finish_board()
+                else:
+                    self._note_end(error)
                 raise
             failure: BaseException | None = error
             result = None
@@ -129,14 +211,14 @@ class Shim:
             if dog.fired is None:
                 self.finish_board()
                 if carried is not None:
-                    self._say_completed(Request(*received), now)
+                    self._say_completed(Invocation(*received), now)
                 return result
             failure = None
 
-        from . import handover
+        from . import ending
 
-        ending = handover.Ending(Request(*received), event, context, now, result, failure)
-        return handover.conclude(self, ending)
+        self._board_is_used = True
+        return ending.conclude(self, ending.Ending(Invocation(*received), event, context, now, result, failure))
 
     def _take(self, received: tuple[Any, ...], event: Any) -> tuple[tuple[Any, ...], Any]:
         """An envelope that somebody has written anew on its way, so that it was not known by its first bytes."""
@@ -146,10 +228,10 @@ class Shim:
         import json
 
         carried, event = taken
-        raw = json.dumps(event).encode()
+        received = (*received[:3], json.dumps(event).encode(), carried, *received[_CARRIED + 1 :])
         if self.board is not None:
-            self.board.put_event(raw)
-        return (*received[:3], raw, carried), event
+            _put_on_board(self.board, received)
+        return received, event
 
     def _arm(self, received: tuple[Any, ...], now: float, caller: FrameType) -> bool:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
@@ -158,63 +240,88 @@ class Shim:
         carryon._completed = False
         self.margin_ms = margin_ms = margins.margin_ms(self.settings, left_ms)
         alarm_at_ms = deadline_ms - margin_ms
-        quiet = self._begins_quietly and received[-1] is None and left_ms >= margins.STEP_ASIDE_MS
-        if not quiet and not self._begin(Request(*received), left_ms):
+        quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS
+        if not quiet and not self._begin(Invocation(*received), left_ms):
             return False
-        board = self.board
-        if board is not None:
-            words = board.words
-            words[SPAN] = pack_span(left_ms, margin_ms)
-            words[ALARM_AT_MS] = alarm_at_ms
-            if words[WAKE]:
-                board.wake_supervisor()
         try:
-            if self.watchdog.arm(caller, now, alarm_at_ms / 1000):
-                return True
+            armed = self.watchdog.arm(caller, now, alarm_at_ms / 1000)
             reason = "SIGALRM is in use outside Python"
         except ValueError:
+            armed = False
             reason = "the handler is not called in the main thread"
-        self.finish_board()
-        return self._step_aside(Request(*received), reason)
-
-    def _begin(self, request: Request, left_ms: int) -> bool:
-        """What a hop, a state, a margin that does not fit and a late start ask for; False for no alarm."""
-        if request.carried is not None:
-            self._say("resumed", "INFO", "Carrying on", request, remaining_ms=max(left_ms, 0))
-        if self.state is not None:
-            self._put_state_back(request)
-        if left_ms < margins.STEP_ASIDE_MS:
-            return self._step_aside(request, "no time was left at the start")
-        if self.settings.margin_ms is not None and self.margin_ms < self.settings.margin_ms:
-            self._say_margin_cut(request, left_ms)
+        if not armed:
+            return self._step_aside(Invocation(*received), reason)
+        if self.board is not None:
+            _show(self.board, left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True
 
-    def _put_state_back(self, request: Request) -> None:
+    def _begin(self, invocation: Invocation, left_ms: int) -> bool:
+        """What a hop, a state, a margin that does not fit and a late start ask for; False for no alarm."""
+        if invocation.carried is not None:
+            self._say("resumed", "INFO", "Carrying on", invocation, remaining_ms=max(left_ms, 0))
+            self._put_carried_state(invocation)
+        if self.state is not None:
+            self._put_state_back(invocation)
+        if left_ms < margins.STEP_ASIDE_MS:
+            return self._step_aside(invocation, "no time was left at the start")
+        if self.settings.margin_ms is not None and self.margin_ms < self.settings.margin_ms:
+            self._say_margin_cut(invocation, left_ms)
+        return True
+
+    def _put_carried_state(self, invocation: Invocation) -> None:
+        """Keep the state that came with the event where a supervisor finds it that has to hand over."""
+        state = invocation.carried and invocation.carried.get("state")
+        if state is not None and self.board is not None:
+            import json
+
+            self._board_is_used = True
+            self.board.put_state(json.dumps(state).encode(), is_first=True)
+
+    def _put_state_back(self, invocation: Invocation) -> None:
         from .state import NotCarried
 
         try:
-            self.state.prepare(request.carried)
+            self.state.prepare(invocation.carried)
         except NotCarried as error:
-            from . import handover
+            from . import ending
 
-            handover.fail(self, "StateNotSerializable", str(error))
+            ending.fail("StateNotSerializable", str(error), [])
 
-    def _step_aside(self, request: Request, reason: str) -> bool:
-        self._say("stepped_aside", "WARN", f"No alarm for this invocation: {reason}", request, reason=reason)
+    def _step_aside(self, invocation: Invocation, reason: str) -> bool:
+        self._say("stepped_aside", "WARN", f"No alarm for this invocation: {reason}", invocation, reason=reason)
         return False
 
     def finish_board(self) -> None:
         """Say that the invocation is over."""
         board = self.board
         if board is not None:
-            words = board.words
-            words[ALARM_AT_MS] = 0
-            if words[COURIER]:
-                board.wake_supervisor()
+            board.words[ALARM_AT_MS] = 0
+            self._dismiss_attendants(board)
+
+    def _dismiss_attendants(self, board: Board) -> None:
+        if board.words[ATTENDED]:
+            board.wake_supervisor()
 
     def _detach(self) -> None:
+        if self.board is not None and self.board.stacks >= 0:
+            from . import stacks
+
+            stacks.write_no_more()
         self.board = None
         self.watchdog.detach()
+
+    def _error(self, in_event_loop: bool) -> BaseException:
+        if self.settings.raise_timeout_error:
+            return carryon.TimeIsUpTimeoutErrorInEventLoop() if in_event_loop else carryon.TimeIsUpTimeoutError()
+        return carryon.TimeIsUpInEventLoop() if in_event_loop else carryon.TimeIsUp()
+
+    def _note_end(self, error: BaseException) -> None:
+        """The runtime client lets it through, and the process ends of it; the supervisor will be asked why."""
+        self._board_is_used = True
+        if self.board is not None:
+            from traceback import format_exception
+
+            self.board.put_stack("".join(format_exception(error)))
 
     def _note_where(self, frame: FrameType) -> None:
         """Note where the alarm found the function; runs in the signal handler."""
@@ -224,13 +331,26 @@ class Shim:
         while at is not None and len(stack) < _STACK_MAX and at.f_code.co_filename != __file__:
             stack.append((at.f_code, at.f_lineno or 0))
             at = at.f_back
-        self.captured = None if self.state is None else self.state.capture()
+        self._board_is_used = True
+        board = self.board
+        if board is not None:
+            board.words[PHASE] = FIRED
+        if self.state is not None:
+            from .state import keep
 
-    def _say_completed(self, request: Request, started_at: float) -> None:
+            self.captured = self.state.capture()
+            if board is not None:
+                keep(board, self.captured)
+
+    def _note_swallowed(self) -> None:
+        if self.board is not None:
+            self.board.words[PHASE] = RUN
+
+    def _say_completed(self, invocation: Invocation, started_at: float) -> None:
         elapsed_ms = int((time.time() - started_at) * 1000)
-        self._say("completed", "INFO", "The work is done", request, elapsed_ms=elapsed_ms)
+        self._say("completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms)
 
-    def _say_margin_cut(self, request: Request, left_ms: int) -> None:
+    def _say_margin_cut(self, invocation: Invocation, left_ms: int) -> None:
         if self._margin_cut_said:
             return
         self._margin_cut_said = True
@@ -238,13 +358,28 @@ class Shim:
             "bad_setting",
             "WARN",
             "CARRYON_MARGIN is more than half of the time there is and was cut",
-            request,
+            invocation,
             name="CARRYON_MARGIN",
             value=f"{self.settings.margin_ms}ms",
             allowed=f"at most half of the time left at the start, here {left_ms // 2}ms",
         )
 
-    def _say(self, event: str, level: str, message: str, request: Request, **fields: Any) -> None:
+    def _say(self, event: str, level: str, message: str, invocation: Invocation, **fields: Any) -> None:
         from . import handover
 
-        handover.say(self, event, level, message, request, fields)
+        handover.say(self.settings, event, level, message, invocation, fields)
+
+
+def _put_on_board(board: Board, received: tuple[Any, ...]) -> None:
+    invoke_id, arn, deadline_ms, body, carried, tenant, trace, invocation_id = received
+    board.put_event(body, facts(invoke_id, arn, deadline_ms, carried, tenant, trace, invocation_id))
+
+
+def _show(board: Board, left_ms: int, margin_ms: int, alarm_at_ms: int, due: float) -> None:
+    """Let the supervisor watch over the invocation."""
+    words = board.words
+    words[SPAN] = pack_span(left_ms, margin_ms)
+    words[DUE_MS] = int(due * 1000)
+    words[ALARM_AT_MS] = alarm_at_ms
+    if words[WAKE]:
+        board.wake_supervisor()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .board import Board
+    from .settings import Settings
+    from .standby import Standby
 
 # In place of the interpreter's name: the options that come with it are set, and this is the second start.
 _OPTIONS_SET = ""
@@ -38,8 +40,8 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         os.execv(command[0], [command[0], *options, launcher, _OPTIONS_SET, *command])
 
     settings = parse(os.environ)
-    board, reason = _start_supervisor(settings.to)
-    hook.install_on_import(settings, board, reason)
+    board, standby, reason = _start_supervisor(settings)
+    hook.install_on_import(settings, board, standby, reason)
 
     sys.orig_argv[:] = command
     _reset_main(script_folder_on_path, target)
@@ -79,18 +81,21 @@ def _split(command: list[str]) -> tuple[list[str], list[str]]:
     return options, rest
 
 
-def _start_supervisor(target: str | None) -> tuple[Board | None, str]:
-    """Fork: the parent becomes the supervisor and never returns; the child gets the board.
+def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None, str]:
+    """Fork: the parent becomes the supervisor; the child gets the board.
 
-    Where that is refused there is no board and the reason is returned: the runtime then runs without a supervisor.
+    Returns in the child, and later in each process that the supervisor forks to take the child's place; that one gets
+    what it has to wait for as well. Where the fork is refused there is no board, and the reason is returned: the
+    runtime then runs without a supervisor.
     """
     if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
-        return None, ""  # the runtime forks workers of its own, which one board cannot serve
+        return None, None, ""  # the runtime forks workers of its own, which one board cannot serve
     # From here on a signal to the supervisor waits until the supervisor can deal with it.
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     pipe: tuple[int, ...] = ()
     try:
         from .board import Board
+        from .standby import die_with_supervisor
 
         board = Board()
         alive, alive_in_supervisor = pipe = os.pipe()
@@ -99,41 +104,36 @@ def _start_supervisor(target: str | None) -> tuple[Board | None, str]:
         for end in pipe:
             os.close(end)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-        return None, f"the supervisor could not be started: {error}"
+        return None, None, f"the supervisor could not be started: {error}"
+    standby = None
     if child:
         os.close(alive)
-        _supervise(board, child, target)
+        standby = _supervise(board, settings, child, alive_in_supervisor)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-    os.close(alive_in_supervisor)
-    _die_with_supervisor(alive)
-    return board, ""
+    if standby is None:
+        os.close(alive_in_supervisor)
+        die_with_supervisor(alive)
+    return board, standby, ""
 
 
-def _supervise(board: Board, child: int, target: str | None) -> NoReturn:
-    """Be the supervisor; whatever goes wrong in it, this process lives and ends with the child."""
+def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> Standby:
+    """Be the supervisor; whatever goes wrong in it, this process lives and ends with the child.
+
+    Returns only in a process that was forked from it to be a runtime.
+    """
+    from .standby import StartRuntime
+
     status = 1
     try:
         from .supervisor import Supervisor
 
-        status = Supervisor(board, child, target).run()
+        status = Supervisor(board, settings, child, pipe).run()
+    except StartRuntime as start:
+        return start.standby
     except Exception as error:
         sys.stderr.write(f"carryon: no supervisor any longer: {error!r}\n")
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    finally:
-        os._exit(status if status >= 0 else 128 - status)
-
-
-def _die_with_supervisor(alive: int) -> None:
-    """Have the kernel kill this process when the supervisor, which alone holds the pipe's other end, is gone.
-
-    PR_SET_PDEATHSIG would do the same, but prctl needs ctypes, which is 2.4 ms of every cold start.
-    """
-    from fcntl import F_GETFL, F_SETFL, F_SETOWN, fcntl
-
-    f_setsig = 10  # not in the fcntl module before Python 3.13
-    fcntl(alive, F_SETOWN, os.getpid())
-    fcntl(alive, f_setsig, 9)
-    fcntl(alive, F_SETFL, fcntl(alive, F_GETFL) | os.O_ASYNC)
+    os._exit(status if status >= 0 else 128 - status)
 
 
 def _reset_main(script_folder_on_path: bool, target: list[str]) -> None:

@@ -9,7 +9,6 @@ import time
 
 from .board import (
     COURIER,
-    EVENT_SIZE,
     ORDERS,
     OUTCOME,
     PENDING,
@@ -65,7 +64,7 @@ def deliver(board: Board | None, order: Order, raw: bytes) -> tuple[int, str]:
     if board is None:
         return _deliver_without_supervisor(order, raw)
     words = board.words
-    if not words[EVENT_SIZE] or not board.put_order(order.encode()):
+    if not board.has_event() or not board.put_order(order.encode()):
         return REFUSED, "the event or the state is larger than anything Lambda accepts"
     board.put_outcome(PENDING)
     words[ORDERS] += 1

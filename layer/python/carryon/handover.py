@@ -1,200 +1,157 @@
-"""What happens once the alarm has gone off and the handler has ended: log, continue or fail, answer."""
+"""Who carries on when an invocation's time is up, and what its caller hears.
+
+The runtime process decides so for a handler that has ended, the supervisor for one that has not.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
-from collections import namedtuple
 
-import carryon
-
-from . import answers, delivery, log, margins
+from . import answers, log
 from . import board as on_board
+from .delivery import Order
+from .invocation import position
+from .state import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, NoReturn
+    from typing import Any
 
-    from .bootstrap import Request, Shim
-
-# How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
-Ending = namedtuple("Ending", "request event context started_at result failure")
-
-_STACK_IN_LOG = 12
-_LAST_CHANCE_MS = 100
-_ANSWER_MS = 20
+    from .invocation import Invocation
+    from .settings import Settings
 
 
-def conclude(shim: Shim, ending: Ending) -> Any:
-    """Decide by how the handler ended, and return the invocation's answer.
+class Failure(Exception):
+    """How an invocation fails: `kind` is what follows `Carryon.` in the error type, the text is the error's message.
+
+    `line` is the log line that says so (event, message, fields), where the line about the alarm does not.
+    """
+
+    def __init__(self, kind: str, text: str, line: tuple[str, str, dict[str, Any]] | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.line = line
+
+
+def decide(
+    settings: Settings,
+    invocation: Invocation,
+    event: Any,
+    state: bytes | NotCarried | None,
+    *,
+    started_at_ms: int,
+    until_ms: int,
+    time_is_up: str,
+    crashes: int = 0,
+) -> Order:
+    """Return what is to be delivered.
+
+    Args:
+        event: the original event, decoded.
+        state: the state that travels, as JSON, or why it cannot.
+        until_ms: wall clock at which nobody waits for the delivery any longer.
+        time_is_up: message of the error where nothing is to be delivered.
+        crashes: of how many processes in a row that state has seen the end; 0 when it is not a crash.
 
     Raises:
-        FaultException: the runtime client's own, which it reports under the error type that it is given.
-        BaseException: the handler's own error, after `carryon.complete()`.
+        Failure: the work is not carried on.
     """
-    try:
-        return _conclude(shim, *ending)
-    finally:
-        if shim.board is not None:
-            shim.board.forget_order()
-        shim.finish_board()
-
-
-def _conclude(
-    shim: Shim,
-    request: Request,
-    event: Any,
-    context: Any,
-    started_at: float,
-    result: Any,
-    failure: BaseException | None,
-) -> Any:
-    settings = shim.settings
-    returned = failure is None
-    chain, hop = _position(request)
-    state = shim.captured
-    fields = {
-        "elapsed_ms": int((time.time() - started_at) * 1000),
-        "remaining_ms": _remaining_ms(request),
-        "margin_ms": shim.margin_ms,
-        "stopped_at": _stopped_at(shim),
-        "handler_returned": returned,
-        **_process_facts(),
-    }
-    if failure is not None and not isinstance(failure, carryon.TimeIsUp):
-        fields["error"] = type(failure).__name__
-    if isinstance(state, dict):
-        fields["state_bytes"] = len(json.dumps(state))
-    say(shim, "time_is_up", "WARN", "Time is up", request, fields, {"TimeIsUp": (1, "Count")})
-
-    if carryon._completed:
-        if failure is None or isinstance(failure, carryon.TimeIsUp):
-            return result
-        raise failure
     target = settings.to if settings.max_hops else None
-    if target is None or answers.is_ordered_batch(event):
-        if returned and target is None:
-            return result
-        fail(shim, "TimeIsUp", _time_is_up_text(shim, target))
+    if target is None:
+        raise Failure("TimeIsUp", f"{time_is_up}; set CARRYON_TO to have the work carried on")
+    if answers.is_ordered_batch(event):
+        text = f"{time_is_up}; an ordered batch is not continued elsewhere, its source delivers it again"
+        raise Failure("TimeIsUp", text)
+    chain, hop = position(invocation)
     if hop >= settings.max_hops:
         text = f"The chain {chain} has reached CARRYON_MAX_HOPS={settings.max_hops} and its work is not done"
-        say(shim, "hop_limit", "ERROR", text, request, {})
-        fail(shim, "HopLimit", text)
-    if isinstance(state, Exception):
-        say(shim, "delivery_failed", "ERROR", "The state cannot be carried on", request, {"cause": str(state)})
-        fail(shim, "StateNotSerializable", str(state))
-
-    arn = request.arn if target == "self" else target
+        raise Failure("HopLimit", text, ("hop_limit", text, {}))
+    if isinstance(state, NotCarried):
+        line = ("delivery_failed", "The state cannot be carried on", {"cause": str(state)})
+        raise Failure("StateNotSerializable", str(state), line)
+    carried = invocation.carried
     meta = {
         "v": 1,
         "chain": chain,
         "hop": hop + 1,
-        "cause": "time",
-        "parent": request.id,
-        "started_at_ms": request.carried["started_at_ms"] if request.carried else int(started_at * 1000),
+        "cause": "crash" if crashes else "time",
+        "parent": invocation.id,
+        "started_at_ms": carried["started_at_ms"] if carried else started_at_ms,
     }
+    if crashes:
+        meta["crashes"] = crashes
     if state is not None:
-        meta["state"] = state
-    order = delivery.Order(
-        function=arn,
-        tenant=getattr(context, "tenant_id", None),
-        trace=os.environ.get("_X_AMZN_TRACE_ID"),
-        until_ms=_until_ms(request, shim.margin_ms),
-        meta=meta,
-    )
-    began = time.monotonic()
-    outcome, cause = delivery.deliver(shim.board, order, request.raw)
+        meta["state"] = json.loads(state)
+    arn = invocation.arn if target == "self" else target
+    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta)
+
+
+def settle(settings: Settings, invocation: Invocation, event: Any, outcome: int, cause: str, began: float) -> Any:
+    """Log how the delivery ended, and return the invocation's answer.
+
+    Args:
+        event: the original event, decoded.
+        outcome: one of the board's.
+        cause: why it did not succeed.
+        began: when it was asked for, on the monotonic clock.
+
+    Raises:
+        Failure: the work is not carried on, or CARRYON_RESPONSE asks for an error.
+    """
     delivery_ms = int((time.monotonic() - began) * 1000)
+    arn = invocation.arn if settings.to == "self" else settings.to
     fields = {"to": arn, "delivery_ms": delivery_ms}
     if outcome != on_board.ACCEPTED:
         unanswered = outcome == on_board.UNANSWERED
         text = f"The continuation could not be delivered to {arn}: {cause}"
         fields.update(cause=cause, possible_duplicate=unanswered)
-        say(shim, "delivery_failed", "ERROR", text, request, fields, {"DeliveryFailed": (1, "Count")})
-        fail(shim, "DeliveryFailed", text + ("; it may have arrived all the same" if unanswered else ""))
+        if unanswered:
+            raise Failure(
+                "DeliveryFailed", f"{text}; it may have arrived all the same", ("delivery_failed", text, fields)
+            )
+        raise Failure("DeliveryFailed", text, ("delivery_failed", text, fields))
+    chain, hop = position(invocation)
     metrics = {"Continued": (1, "Count"), "DeliveryTime": (delivery_ms, "Milliseconds")}
-    say(shim, "continued", "INFO", f"Hop {hop + 1} carries on", request, fields, metrics)
-    return _answer(shim, event, chain, hop + 1, arn)
+    say(settings, "continued", "INFO", f"Hop {hop + 1} carries on", invocation, fields, metrics)
+    if settings.response_error:
+        raise Failure("Continued", f"The work goes on in hop {hop + 1} of chain {chain}, in {arn}")
+    if settings.response is not None:
+        return json.loads(settings.response)
+    return answers.answer(event, chain=chain, hop=hop + 1, to=arn)
 
 
 def say(
-    shim: Shim,
+    settings: Settings,
     event: str,
     level: str,
     message: str,
-    request: Request,
+    invocation: Invocation,
     fields: dict[str, Any],
     metrics: Mapping[str, tuple[float, str]] | None = None,
 ) -> None:
-    """Write one line of Carry On's own about this invocation."""
-    chain, hop = _position(request)
+    """Write one line of Carry On's own about an invocation."""
+    chain, hop = position(invocation)
     log.write(
         event,
         level,
         message,
         {"chain": chain, "hop": hop, **fields},
-        request_id=request.id,
-        metrics=metrics if shim.settings.metrics else None,
+        request_id=invocation.id,
+        metrics=metrics if settings.metrics else None,
     )
 
 
-def _position(request: Request) -> tuple[str, int]:
-    return (request.carried["chain"], request.carried["hop"]) if request.carried else (request.id, 0)
+def say_failure(settings: Settings, invocation: Invocation, failure: Failure) -> None:
+    """Write the line that belongs to a failure, if one does."""
+    if failure.line is not None:
+        event, message, fields = failure.line
+        metrics = {"DeliveryFailed": (1, "Count")} if "to" in fields else None
+        say(settings, event, "ERROR", message, invocation, fields, metrics)
 
 
-def _answer(shim: Shim, event: Any, chain: str, hop: int, to: str) -> Any:
-    settings = shim.settings
-    if settings.response_error:
-        fail(shim, "Continued", f"The work goes on in hop {hop} of chain {chain}, in {to}")
-    if settings.response is not None:
-        return json.loads(settings.response)
-    return answers.answer(event, chain=chain, hop=hop, to=to)
-
-
-def _time_is_up_text(shim: Shim, target: str | None) -> str:
-    where = "".join(f" in {place}" for place in _stopped_at(shim)[:1])
-    text = f"Time was up{where}, {shim.margin_ms} ms before the deadline"
-    if target is not None:
-        return f"{text}; an ordered batch is not continued elsewhere, its source delivers it again"
-    return f"{text}; set CARRYON_TO to have the work carried on"
-
-
-def fail(shim: Shim, kind: str, text: str) -> NoReturn:
-    """Fail the invocation under an error type of ours, with the stack on which the alarm found the function."""
-    fault = sys.modules["awslambdaric.lambda_runtime_exception"].FaultException
-    raise fault(f"Carryon.{kind}", text, _stack_lines(shim)) from None
-
-
-def _stack_lines(shim: Shim) -> list[str]:
-    from traceback import FrameSummary, format_list
-
-    return format_list([FrameSummary(c.co_filename, line, c.co_name) for c, line in reversed(shim.stack)])
-
-
-def _stopped_at(shim: Shim) -> list[str]:
-    """The function's own innermost frames, or whatever frames there are where none is its own."""
-    task_root = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd()) + "/"
-    own = [frame for frame in shim.stack if frame[0].co_filename.startswith(task_root)]
-    frames = (own or shim.stack)[:_STACK_IN_LOG]
-    return [f"{code.co_filename.removeprefix(task_root)}:{line} {code.co_name}" for code, line in frames]
-
-
-def _until_ms(request: Request, margin_ms: int) -> int:
-    """When the wait for the delivery ends; a clean-up that took long leaves it a last chance all the same."""
-    in_good_time = request.deadline_ms - margins.answer_reserve_ms(margin_ms)
-    last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, request.deadline_ms - _ANSWER_MS)
-    return int(max(in_good_time, last_chance))
-
-
-def _remaining_ms(request: Request) -> int:
-    return max(int(request.deadline_ms - time.time() * 1000), 0)
-
-
-def _process_facts() -> dict[str, int]:
-    from resource import RUSAGE_SELF, getrusage
-    from threading import active_count
-
-    return {"threads_left": active_count() - 1, "peak_memory_mb": getrusage(RUSAGE_SELF).ru_maxrss >> 10}
+def remaining_ms(invocation: Invocation) -> int:
+    """Time until the deadline, not below 0."""
+    return max(int(invocation.deadline_ms - time.time() * 1000), 0)

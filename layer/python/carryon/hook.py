@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from .board import Board
     from .settings import Settings
+    from .standby import Standby
 
 _CLIENT = "awslambdaric.bootstrap"
 # The first parameters of handle_event_request in every runtime client from 2.0 to 4.2.
@@ -27,9 +28,14 @@ _PARAMETERS = (
 )
 
 
-def install_on_import(settings: Settings, board: Board | None, no_supervisor: str) -> None:
-    """Arrange for the shim; `no_supervisor` says why there is no board, or is empty where that is as it should be."""
-    sys.meta_path.insert(0, _Finder(settings, board, no_supervisor))
+def install_on_import(settings: Settings, board: Board | None, standby: Standby | None, no_supervisor: str) -> None:
+    """Arrange for the shim.
+
+    Args:
+        standby: what a process that is to take another's place has to wait for.
+        no_supervisor: why there is no board, or empty where that is as it should be.
+    """
+    sys.meta_path.insert(0, _Finder(settings, board, standby, no_supervisor))
 
 
 class _Finder:
@@ -60,7 +66,7 @@ class _Finder:
         return spec
 
 
-def _install(client: Any, settings: Settings, board: Board | None, no_supervisor: str) -> None:
+def _install(client: Any, settings: Settings, board: Board | None, standby: Standby | None, no_supervisor: str) -> None:
     try:
         code = client.handle_event_request.__code__
         known = code.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and client._get_handler and client.extract_traceback
@@ -71,10 +77,10 @@ def _install(client: Any, settings: Settings, board: Board | None, no_supervisor
         try:
             from .bootstrap import Shim
 
-            Shim(client, settings, board).install()
+            Shim(client, settings, board, standby).install()
         except Exception as error:
             no_shim = f"the layer is damaged: {error!r}"
-    if no_shim or no_supervisor or settings.problems:
+    if standby is None and (no_shim or no_supervisor or settings.problems):
         _report(settings, no_shim, no_supervisor)
 
 

@@ -61,7 +61,7 @@ def line(
     function: str,
     metrics: Mapping[str, tuple[float, str]] | None = None,
 ) -> bytes:
-    """Return the line, at most LINE_MAX bytes: first the stack is cut from its middle, then texts at their ends."""
+    """Return the line, at most LINE_MAX bytes: first lists are cut from their middle, then texts at their ends."""
     now = time.time()
     record: dict[str, Any] = {
         "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z",
@@ -85,11 +85,12 @@ def line(
         }
         record.update((name, value) for name, (value, _) in metrics.items())
     text = _encode(record)
-    stack = list(fields.get("stopped_at", ()))
-    while len(text) > LINE_MAX and len(stack) > 2:
-        del stack[len(stack) // 2]
-        record["carryon"]["stopped_at"] = stack
-        text = _encode(record)
+    for name, value in fields.items():
+        kept = list(value) if isinstance(value, list) else []
+        while len(text) > LINE_MAX and len(kept) > 2:
+            del kept[len(kept) // 2]
+            record["carryon"][name] = kept
+            text = _encode(record)
     for longest in _TEXT_STEPS:
         if len(text) <= LINE_MAX:
             break

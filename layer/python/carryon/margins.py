@@ -18,6 +18,9 @@ _DEFAULT_MAX_MS = 5_000
 # Import of boto3 and a client take 0.5 s on a full core; the handler may be using that core as well.
 _WARM_UP_MS = 1_200
 _FULL_CORE_MB = 1_769
+_RESCUE_MS = 1_000
+_LAST_CHANCE_MS = 100
+_ANSWER_MS = 20
 
 
 def margin_ms(settings: Settings, left_ms: int) -> int:
@@ -37,9 +40,24 @@ def margin_ms(settings: Settings, left_ms: int) -> int:
     return wanted if wanted < half else half
 
 
-def answer_reserve_ms(margin: int) -> int:
-    """Time before the deadline at which the wait for a delivery ends, so that the answer still arrives."""
-    return max(margin // 4, 40)
+def rescue_ms(margin: int, environ: Mapping[str, str]) -> int:
+    """Time before the deadline at which the supervisor takes over from a handler that has not ended.
+
+    Args:
+        margin: the invocation's margin, in ms.
+        environ: the function's environment.
+    """
+    return min(margin // 2, int(_RESCUE_MS * _slowness(environ)))
+
+
+def until_ms(deadline_ms: int, margin: int, environ: Mapping[str, str], now_ms: int) -> int:
+    """When the runtime process stops waiting for a delivery, in ms since the epoch, so that its answer still arrives.
+
+    A clean-up that took long leaves the delivery a last chance all the same. The supervisor takes over only after it.
+    """
+    rescue = rescue_ms(margin, environ)
+    last_chance = min(now_ms + _LAST_CHANCE_MS, deadline_ms - rescue // 2 - _ANSWER_MS)
+    return max(deadline_ms - rescue * 3 // 4, last_chance)
 
 
 def warm_up_before_alarm_ms(environ: Mapping[str, str], until_alarm_ms: int) -> int:
@@ -49,9 +67,13 @@ def warm_up_before_alarm_ms(environ: Mapping[str, str], until_alarm_ms: int) -> 
         environ: the function's environment.
         until_alarm_ms: time from the start to the alarm; not before half of it, as most invocations end before.
     """
+    return min(int(_WARM_UP_MS * _slowness(environ)), until_alarm_ms // 2)
+
+
+def _slowness(environ: Mapping[str, str]) -> float:
+    """How much longer than on a full core things take at this function's share of a CPU."""
     try:
         memory_mb = int(environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])
     except (KeyError, ValueError):
         memory_mb = _FULL_CORE_MB
-    needed = int(_WARM_UP_MS * max(1.0, _FULL_CORE_MB / max(memory_mb, 1)))
-    return min(needed, until_alarm_ms // 2)
+    return max(1.0, _FULL_CORE_MB / max(memory_mb, 1))

@@ -17,8 +17,8 @@ Problem = namedtuple("Problem", "name value allowed")
 
 Settings = namedtuple(
     "Settings",
-    "to margin_ms margin_percent state max_hops raise_timeout_error response response_error next_wrapper metrics "
-    "problems",
+    "to margin_ms margin_percent state max_hops raise_timeout_error response response_error "
+    "continue_on_crash next_wrapper metrics problems",
 )
 
 MIN_MARGIN_MS = 100
@@ -71,6 +71,9 @@ def parse(environ: Mapping[str, str]) -> Settings:
         ),
         response=response,
         response_error=response_error,
+        continue_on_crash=read(
+            "CARRYON_ON_CRASH", _one_of({"report": False, "continue": True}), False, "report or continue"
+        ),
         next_wrapper=read("CARRYON_NEXT_WRAPPER", _executable, None, "the path of an executable file"),
         metrics=read("CARRYON_METRICS", lambda value: _one_of(_SWITCH)(value.lower()), True, "on or off"),
         problems=(),
@@ -89,6 +92,7 @@ _NAMES = (
     "CARRYON_MAX_HOPS",
     "CARRYON_RAISE",
     "CARRYON_RESPONSE",
+    "CARRYON_ON_CRASH",
     "CARRYON_NEXT_WRAPPER",
     "CARRYON_METRICS",
     "CARRYON_DISABLED",

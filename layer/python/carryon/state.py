@@ -10,6 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .board import Board
+
+# No JSON begins with it.
+_NO_STATE = b"!"
+
 _MISSING = object()
 
 
@@ -62,13 +67,13 @@ class State:
                 text = f"CARRYON_STATE names {key}, but its module cannot be imported: {error!r}"
                 raise NotCarried(text) from error
 
-    def capture(self) -> dict[str, Any] | NotCarried:
-        """The values as JSON keeps them, by name; or why they cannot be had.
+    def capture(self) -> bytes | NotCarried:
+        """The values as JSON, an object by name; or why they cannot be had.
 
         Never raises: it runs in a signal handler.
         """
         self._changed = True
-        captured = {}
+        members = []
         for module, name, key in self._names:
             # No import here: the alarm may have come in the middle of one.
             loaded = sys.modules.get(module)
@@ -76,10 +81,26 @@ class State:
             if value is _MISSING:
                 return NotCarried(f"CARRYON_STATE names {key}, but module {module} has no such global")
             try:
-                captured[key] = json.loads(json.dumps(value, allow_nan=False))
+                text = json.dumps(value, allow_nan=False)
+                members.append(f"{json.dumps(key)}: {text}")
             except Exception as error:
                 return NotCarried(f"CARRYON_STATE names {key}, but a {type(value).__name__} is not JSON: {error}")
-        return captured
+        return f"{{{', '.join(members)}}}".encode()
+
+
+def keep(board: Board, state: bytes | NotCarried) -> None:
+    """Put a state on the board, or the reason why there is none."""
+    kept = state if isinstance(state, bytes) else _NO_STATE + str(state).encode("utf-8", "replace")
+    if not board.put_state(kept):
+        board.put_state(_NO_STATE + b"the state is larger than anything Lambda accepts")
+
+
+def kept(board: Board) -> bytes | NotCarried | None:
+    """What `keep` left on the board, None where it left nothing."""
+    state = board.state()
+    if state is not None and state.startswith(_NO_STATE):
+        return NotCarried(state[len(_NO_STATE) :].decode("utf-8", "replace"))
+    return state
 
 
 def _globals(module: str) -> dict[str, Any]:

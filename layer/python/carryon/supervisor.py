@@ -1,6 +1,6 @@
-"""Parent of the runtime process: passes signals on, has a courier ready in time, and ends as its child ends.
+"""Parent of the runtime process: passes signals on, has helpers ready in time, and acts where the runtime cannot.
 
-It keeps every signal blocked and takes them one by one, so nothing ever interrupts it and it needs no descriptors.
+It keeps every signal blocked and takes them one by one, so nothing ever interrupts it.
 """
 
 from __future__ import annotations
@@ -11,82 +11,127 @@ import time
 
 from .board import (
     ALARM_AT_MS,
+    ANSWERED,
+    ATTENDED,
     COURIER,
-    ORDERS,
-    OUTCOME,
-    PENDING,
-    SENDING,
+    DUE_MS,
+    HANDED,
+    LEFT,
+    PHASE,
+    RESCUED,
+    RUN,
     SPAN,
-    UNANSWERED,
+    STANDBY,
+    UNDERSTUDY_SIGNAL,
     UNREACHABLE,
     WAKE,
     WAKE_SIGNAL,
     unpack_span,
 )
-from .margins import warm_up_before_alarm_ms
+from .dispatch import Dispatch
+from .margins import rescue_ms, warm_up_before_alarm_ms
+from .processes import adopt_orphans
+from .standby import Runtimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .board import Board
+    from .settings import Settings
 
 _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
+_END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # si_code of our own timer's SIGALRM, and of what a terminal sends, which the child gets as well.
 _FROM_KERNEL = 0x80
 _COURIER_NEEDS_KB = 60 << 10
+_STANDBY_NEEDS_KB = 20 << 10
+# An alarm that was not seen by then was taken by somebody else; or it found the function where it cannot be raised.
+_UNDERSTUDY_AFTER_MS = 30
+_UNDERSTUDY_AGAIN_S = 0.02
+_LOOK_AGAIN_S = 0.001
 
 
 class Supervisor:
-    """Watches over one child; the calling process has every signal blocked.
+    """Watches over one runtime process after the other; the calling process has every signal blocked.
 
     Args:
         child: process id of the runtime.
-        target: where continuations go (`self`, an ARN), or None where none will be sent.
+        pipe: writing end of the pipe by which that process notices the supervisor's end.
     """
 
-    def __init__(self, board: Board, child: int, target: str | None) -> None:
+    def __init__(self, board: Board, settings: Settings, child: int, pipe: int) -> None:
         self._board = board
         self._child = child
-        self._target = target
-        self._orders_seen = 0
-        self._warmed_for = 0
+        self._runtimes = Runtimes(child, pipe)
+        self._settings = settings
+        self._dispatch = Dispatch(board, settings.to if settings.max_hops else None, self._runtimes.leave)
+        self._prepared_for = 0
+        self._done_with = 0
+        self._told_to_end = False
+        self._works = True
 
     def run(self) -> int:
-        """Return the child's exit status; does not return if a signal ended the child."""
+        """Return the child's exit status; does not return if a signal ended the child.
+
+        Raises:
+            StartRuntime: in a process that was forked to be a runtime.
+        """
+        adopt_orphans()
         signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
         while True:
-            status = self._reap()
-            if status is not None:
-                self._dismiss_courier()
-                return _end_as(status)
-            look_in_s = self._look() if self._target else None
+            end = self._reap()
+            if end is not None and not self._outlive(*end):
+                self._dismiss()
+                return _end_as(end[0])
+            look_in_s = self._look()
             # Not sigtimedwait: stopped, and continued past its end, it returns a signal that nobody sent (CPython 3.10
             # to 3.13).
             signal.setitimer(signal.ITIMER_REAL, look_in_s or 0)
             info = signal.sigwaitinfo(signals)
             if info.si_signo not in _NOT_PASSED_ON and info.si_code != _FROM_KERNEL:
+                self._told_to_end = self._told_to_end or info.si_signo in _END
                 os.kill(self._child, info.si_signo)
 
-    def _reap(self) -> int | None:
-        """Collect whoever has ended, orphans included where this is a container's first process."""
+    def _reap(self) -> tuple[int, int] | None:
+        """Collect whoever has ended, orphans included; of the child, the exit status and the peak memory in KB."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return None
+            self._runtimes.forget([pid])
             if pid == self._child:
-                return status
+                return status, usage.ru_maxrss
             if pid == 0:
                 return None
             if pid == self._board.words[COURIER]:
-                self._note_end_of_courier()
+                self._dispatch.note_end()
+            if pid == self._board.words[STANDBY]:
+                self._board.words[STANDBY] = 0
+
+    def _outlive(self, status: int, peak_kb: int) -> bool:
+        """Answer for the child that has died and start another; False if this process has to end with it."""
+        if self._told_to_end or not self._works or not self._board.words[ALARM_AT_MS]:
+            return False
+        from .rescue import Rescue
+
+        try:
+            return Rescue(self._board, self._settings, self._dispatch).died(status, peak_kb) and self._go_on()
+        except Exception:
+            return False
 
     def _look(self) -> float | None:
-        """`_tend`, after whose failure there are no more couriers; the runtime's life depends on this process."""
+        """`_tend`, after whose failure only signals are passed on; the runtime's life depends on this process."""
+        if not self._works:
+            return None
         try:
             return self._tend()
         except Exception as error:
+            self._works = False
+            words = self._board.words
             self._board.put_outcome(UNREACHABLE, f"the supervisor failed: {error!r}")
-            self._target = None
+            if words[PHASE] in (LEFT, RESCUED):
+                words[PHASE] = HANDED
+            os.kill(self._child, signal.SIGCONT)
             return None
 
     def _tend(self) -> float | None:
@@ -94,64 +139,93 @@ class Supervisor:
         words = self._board.words
         # Before the look: an invocation that starts after it then sends the signal that ends the wait.
         words[WAKE] = 1
-        if self._orders_seen != words[ORDERS]:
-            if words[COURIER] or self._fork_courier():
-                os.kill(words[COURIER], WAKE_SIGNAL)
-            self._orders_seen = words[ORDERS]
-        elif words[ALARM_AT_MS]:
-            return self._have_courier_ready()
-        else:
-            self._dismiss_courier()
-        return None
-
-    def _have_courier_ready(self) -> float | None:
-        words = self._board.words
+        self._dispatch.pass_on_order()
         alarm_at_ms = words[ALARM_AT_MS]
-        left_ms, margin_ms = unpack_span(words[SPAN])
-        before_ms = warm_up_before_alarm_ms(os.environ, left_ms - margin_ms)
-        warm_in_s = (alarm_at_ms - before_ms) / 1000 - time.time()
-        if warm_in_s > 0:
+        if not alarm_at_ms or alarm_at_ms == self._done_with:
+            self._dismiss()
+            return None
+        look_in_s = self._watch_over(alarm_at_ms)
+        if look_in_s is not None:
+            # Whatever starts meanwhile has its first step later than that.
             words[WAKE] = 0
-            return warm_in_s
-        if self._warmed_for != alarm_at_ms and not words[COURIER] and _available_kb() >= _COURIER_NEEDS_KB:
-            self._warmed_for = alarm_at_ms
-            self._fork_courier()
-        return None
+        return look_in_s
 
-    def _fork_courier(self) -> bool:
+    def _watch_over(self, alarm_at_ms: int) -> float | None:
         words = self._board.words
-        try:
-            pid = os.fork()
-        except OSError as error:
-            self._board.put_outcome(UNREACHABLE, f"no courier could be started: {error}")
-            return False
-        if pid:
-            words[COURIER] = pid
-            return True
-        status = 1
-        try:
-            from . import courier
+        left_ms, margin_ms = unpack_span(words[SPAN])
+        rescue = rescue_ms(margin_ms, os.environ)
+        phase = words[PHASE]
+        if phase == LEFT:
+            return self._rescue(alarm_at_ms)
+        prepare_in_s = self._in_s(-warm_up_before_alarm_ms(os.environ, left_ms - margin_ms))
+        if prepare_in_s > 0:
+            return prepare_in_s
+        self._prepare(alarm_at_ms)
+        take_over_in_s = self._in_s(margin_ms - (rescue // 2 if phase in (HANDED, ANSWERED) else rescue))
+        if take_over_in_s <= 0:
+            return self._rescue(alarm_at_ms)
+        if phase == RUN:
+            understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
+            if understudy_in_s <= 0:
+                os.kill(self._child, UNDERSTUDY_SIGNAL)
+                understudy_in_s = _UNDERSTUDY_AGAIN_S
+            return min(understudy_in_s, take_over_in_s)
+        return take_over_in_s
 
-            courier.run(self._board, self._target or "", self._orders_seen)
-            status = 0
-        finally:
-            os._exit(status)
+    def _in_s(self, after_alarm_ms: int) -> float:
+        """Seconds until that long after the alarm, by the clock that says it is longer: either may have jumped."""
+        words = self._board.words
+        by_wall_clock = (words[ALARM_AT_MS] + after_alarm_ms) / 1000 - time.time()
+        return max(by_wall_clock, (words[DUE_MS] + after_alarm_ms) / 1000 - time.monotonic())
 
-    def _note_end_of_courier(self) -> None:
-        board = self._board
-        if self._orders_seen == board.words[ORDERS]:
-            if board.words[OUTCOME] == SENDING:
-                board.put_outcome(UNANSWERED, "the courier ended while it was sending")
-            elif board.words[OUTCOME] == PENDING:
-                board.put_outcome(UNREACHABLE, board.cause() or "the courier ended before it could send")
-        board.words[COURIER] = 0
+    def _prepare(self, alarm_at_ms: int) -> None:
+        """Have a courier and a standby ready, as far as memory allows."""
+        if self._prepared_for == alarm_at_ms:
+            return
+        self._prepared_for = alarm_at_ms
+        words = self._board.words
+        words[ATTENDED] = 1
+        if _available_kb() >= _COURIER_NEEDS_KB:
+            self._dispatch.warm_up()
+        if not words[STANDBY] and _available_kb() >= _STANDBY_NEEDS_KB:
+            words[STANDBY] = self._runtimes.fork()
 
-    def _dismiss_courier(self) -> None:
-        courier = self._board.words[COURIER]
-        if courier:
-            os.kill(courier, signal.SIGKILL)
-            os.waitpid(courier, 0)
-            self._board.words[COURIER] = 0
+    def _rescue(self, alarm_at_ms: int) -> float | None:
+        from .rescue import GONE_ON, REPLACED, Rescue
+
+        ending = Rescue(self._board, self._settings, self._dispatch).stuck(self._child)
+        if ending == REPLACED:
+            self._go_on()
+            return None
+        if ending != GONE_ON:
+            self._done_with = alarm_at_ms
+        return _LOOK_AGAIN_S
+
+    def _go_on(self) -> bool:
+        """Put another process in the place of the child that has ended."""
+        words = self._board.words
+        from . import stacks
+
+        self._runtimes.forget([self._child])
+        self._dispatch.dismiss()
+        self._board.finish()
+        if self._board.stacks >= 0:
+            stacks.forget(self._board.stacks)
+        self._child = words[STANDBY] or self._runtimes.fork()
+        words[STANDBY] = words[ATTENDED] = 0
+        self._runtimes.go(self._child)
+        return True
+
+    def _dismiss(self) -> None:
+        """End the courier and the standby."""
+        words = self._board.words
+        self._dispatch.dismiss()
+        standby = words[STANDBY]
+        if standby:
+            os.kill(standby, signal.SIGKILL)
+            os.waitpid(standby, 0)
+            self._runtimes.forget([standby])
+        words[STANDBY] = words[ATTENDED] = 0
 
 
 def _available_kb() -> int:

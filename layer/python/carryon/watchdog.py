@@ -1,11 +1,17 @@
-"""SIGALRM a margin before the deadline, raised as an exception in the handler and nowhere else."""
+"""SIGALRM a margin before the deadline, raised as an exception in the handler and nowhere else.
+
+Where somebody else has taken SIGALRM or its timer, the supervisor sends the understudy, a signal of our own.
+"""
 
 from __future__ import annotations
 
 # The C module: the signal module's enum conversions cost more than the calls, and its import 0.7 ms.
 import _signal
+import sys
 from os import getpid
 from time import monotonic, time
+
+from .board import UNDERSTUDY_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +26,7 @@ _REAL = _signal.ITIMER_REAL
 # A timer may end a little before the wall clock says so.
 _TOLERANCE_S = 0.003
 _RETRY_S = 0.002
+_RAISE_AGAIN_S = 0.0005
 # A timer that has this much less or more left than ours would have is not ours.
 _SAME_TIMER_S = 0.005
 
@@ -31,30 +38,42 @@ class Watchdog:
     its own are then the handler's, and an alarm in its own comes too early or too late.
 
     Args:
-        error: makes the exception to raise.
+        error: makes the exception to raise; called with whether an event loop is running.
         on_fire: called with the interrupted frame before the exception is raised; must not raise.
+        on_swallowed: called when the exception was raised where nobody can see it, and has to be raised again.
         clock: seconds since the epoch, the clock of Lambda's deadlines.
     """
 
     def __init__(
         self,
-        error: Callable[[], BaseException],
+        error: Callable[[bool], BaseException],
         on_fire: Callable[[FrameType], None],
+        on_swallowed: Callable[[], None],
         clock: Callable[[], float] = time,
     ) -> None:
         self.phase = OFF
         self.fired: BaseException | None = None
         self._error = error
         self._on_fire = on_fire
+        self._on_swallowed = on_swallowed
         self._clock = clock
         self._pid = getpid()
         self._alarm_at = 0.0
         self._caller: FrameType | None = None
         self._handler = self._on_alarm
         self._previous: Any = None
-        self._due = 0.0
+        # Our timer rings at some time from `_due_from` to `due`; nobody knows when a system call is done.
+        self._due_from = 0.0
+        self.due = 0.0
         self._other_due = 0.0
         self._other_interval = 0.0
+        self._unraisable: Any = None
+        self._unraisable_before: Any = None
+        self._traced: FrameType | None = None
+
+    def stand_by(self) -> None:
+        """Take the understudy's signal, for as long as this process lives."""
+        _signal.signal(UNDERSTUDY_SIGNAL, self._on_understudy)
 
     def arm(self, caller: FrameType, now: float, alarm_at: float) -> bool:
         """Set the alarm; False if a handler that Python does not know has the signal.
@@ -77,10 +96,11 @@ class Watchdog:
         delay = alarm_at - now
         if delay < _RETRY_S:
             delay = _RETRY_S
+        self._due_from = monotonic() + delay
         remaining, interval = _signal.setitimer(_REAL, delay)
-        self._due = monotonic() + delay
+        self.due = monotonic() + delay
         if remaining:
-            self._other_due = self._due - delay + remaining
+            self._other_due = self.due - delay + remaining
             self._other_interval = interval
             if remaining < delay:
                 _signal.setitimer(_REAL, remaining)
@@ -88,17 +108,23 @@ class Watchdog:
 
     def disarm(self) -> None:
         """Give back SIGALRM and the timer, less the time that has passed; `phase` is OFF already."""
+        if self._unraisable is not None:
+            if sys.unraisablehook is self._unraisable:
+                sys.unraisablehook = self._unraisable_before
+            self._unraisable = None
+            self._trace(None)
+        now = monotonic()
         remaining, interval = _signal.setitimer(_REAL, 0)
         self._caller = None
         other_due, self._other_due = self._other_due, 0.0
-        if _signal.getsignal(_SIGALRM) is not self._handler:
-            # The function has taken the signal for itself, and would find it so without us.
-            if remaining and abs(self._due - monotonic() - remaining) > _SAME_TIMER_S:
-                _signal.setitimer(_REAL, remaining, interval)
-            return
-        _signal.signal(_SIGALRM, self._previous)
-        if other_due:
-            _signal.setitimer(_REAL, max(other_due - monotonic(), 0.0001), self._other_interval)
+        # Unless the function has taken the signal for itself, and would find it so without us.
+        if _signal.getsignal(_SIGALRM) is self._handler:
+            _signal.signal(_SIGALRM, self._previous)
+            if other_due:
+                _signal.setitimer(_REAL, max(other_due - monotonic(), 0.0001), self._other_interval)
+                return
+        if self._is_other_timer(remaining, now):
+            _signal.setitimer(_REAL, remaining, interval)
 
     def detach(self) -> None:
         """Let go in a process that the function has forked: timers are not inherited, handlers are."""
@@ -111,31 +137,80 @@ class Watchdog:
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
         if self.phase in (OFF, FIRED) or getpid() != self._pid:
             return
-        if self._other_due and monotonic() >= self._other_due:
-            self._pass_on(signum, frame)
-            return
+        now = monotonic()
         early = self._alarm_at - self._clock()
-        if early > _TOLERANCE_S:
-            # The wall clock was set back, or the signal was sent for something else.
+        if self._other_due and now >= self._other_due:
+            self._pass_on(signum, frame)
+        elif early <= _TOLERANCE_S:
+            if not self._fire(frame):
+                # Not called yet, or just returned: a result that is there is never thrown away.
+                self._set_timer(_RETRY_S)
+        elif now >= self._due_from - _TOLERANCE_S:
+            # The wall clock was set back.
             self._set_timer(early)
-            return
+        else:
+            self._let_other_timer_ring(now, early, signum, frame)
+
+    def _on_understudy(self, _: int, frame: FrameType | None) -> None:
+        # The supervisor sends it again until it has had an effect.
+        if self.phase == CALLING and getpid() == self._pid and self._alarm_at - self._clock() <= _TOLERANCE_S:
+            self._fire(frame)
+
+    def _fire(self, frame: FrameType | None) -> bool:
+        """Raise in the handler; False if this is not the handler."""
         root = frame if self.phase == CALLING else None
         while root is not None and root.f_back is not self._caller:
             root = root.f_back
         if root is None or frame is None:
-            # Not called yet, or just returned: a result that is there is never thrown away.
-            self._set_timer(_RETRY_S)
-            return
+            return False
         self.phase = FIRED
-        self.fired = error = self._error()
+        asyncio = sys.modules.get("asyncio.events")
+        self.fired = error = self._error(asyncio is not None and asyncio._get_running_loop() is not None)
+        if self._unraisable is None:
+            self._unraisable_before = sys.unraisablehook
+            self._unraisable = sys.unraisablehook = self._on_unraisable
         self._on_fire(frame)
         raise error
 
+    def _on_unraisable(self, unraisable: Any) -> None:
+        """A destructor or a weak reference's callback was interrupted, from which no exception gets out."""
+        error = unraisable.exc_value
+        if error is None or error is not self.fired or self.phase != FIRED:
+            self._unraisable_before(unraisable)
+            return
+        self.fired = None
+        self.phase = CALLING
+        self._on_swallowed()
+        # In a loop full of destructors a timer would find one each time.
+        self._trace(sys._getframe(1))
+        if _signal.getsignal(_SIGALRM) is self._handler:
+            self._set_timer(_RAISE_AGAIN_S)
+
+    def _trace(self, frame: FrameType | None) -> None:
+        """Raise at the next line of that frame, or no longer, unless somebody else is tracing."""
+        traced, self._traced = self._traced, None
+        if traced is not None:
+            traced.f_trace = None
+            sys.settrace(None)
+        if frame is not None and sys.gettrace() is None:
+            self._traced = frame
+            sys.settrace(_trace_nothing)
+            frame.f_trace = self._on_line
+
+    def _on_line(self, frame: FrameType, what: str, _: Any) -> Any:
+        if what != "line":
+            return self._on_line
+        self._trace(None)
+        self._fire(frame)
+        return None
+
     def _set_timer(self, delay: float) -> None:
-        self._due = monotonic() + delay
+        now = monotonic()
+        self._due_from = self.due = now + delay
         if self._other_due:
-            delay = min(delay, max(self._other_due - monotonic(), 0.0001))
+            delay = min(delay, max(self._other_due - now, 0.0001))
         _signal.setitimer(_REAL, delay)
+        self.due += monotonic() - now
 
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
         """Do what the alarm that the function had set before the invocation would have done by now."""
@@ -146,3 +221,23 @@ class Watchdog:
         elif self._previous == _signal.SIG_DFL:
             _signal.signal(signum, _signal.SIG_DFL)
             _signal.raise_signal(signum)
+
+    def _let_other_timer_ring(self, now: float, early: float, signum: int, frame: FrameType | None) -> None:
+        """The function has set the timer for the handler that it had before, or sent the signal itself."""
+        remaining, interval = _signal.getitimer(_REAL)
+        if self._is_other_timer(remaining, now):
+            self._other_due, self._other_interval = now + remaining, interval
+        self._set_timer(early)
+        if callable(self._previous):
+            self._previous(signum, frame)
+
+    def _is_other_timer(self, remaining: float, asked_at: float) -> bool:
+        """Whether a timer that had that much left when it was asked, then or a little later, is not ours."""
+        if not remaining:
+            return False
+        earlier, later = self._due_from - _SAME_TIMER_S, self.due + _SAME_TIMER_S
+        return asked_at + remaining > later or monotonic() + remaining < earlier
+
+
+def _trace_nothing(*_: Any) -> None:
+    """For the frames that are entered meanwhile."""

@@ -10,9 +10,17 @@ import subprocess
 import sys
 import threading
 
+# Two of the layer's own, and those by which a process crashes, whose stack the layer has written.
+LAYERS = {41, 42, signal.SIGSEGV, signal.SIGFPE, signal.SIGABRT, signal.SIGBUS, signal.SIGILL}
+
 
 def _dispositions():
-    return {number: repr(_signal.getsignal(number)) for number in sorted(map(int, _signal.valid_signals()))}
+    numbers = sorted(int(number) for number in _signal.valid_signals() if number != 41)
+    return {number: repr(_signal.getsignal(number)) for number in numbers}
+
+
+def _mask(text):
+    return [number for number in range(1, 65) if int(text, 16) >> (number - 1) & 1 and number not in LAYERS]
 
 
 def _state():
@@ -35,7 +43,7 @@ def _state():
         "threads": [thread.name for thread in threading.enumerate()],
         "main_thread": threading.current_thread() is threading.main_thread(),
         "dispositions": _dispositions(),
-        "masks": [status[name] for name in ("SigBlk", "SigIgn", "SigCgt")],
+        "masks": [_mask(status[name]) for name in ("SigBlk", "SigIgn", "SigCgt")],
         "timer": signal.getitimer(signal.ITIMER_REAL),
         "umask": status.get("Umask"),
         "nice": os.nice(0),

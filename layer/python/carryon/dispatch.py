@@ -1,0 +1,122 @@
+"""The supervisor's side of a delivery: has a courier ready, gives it orders, and sees how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from .board import (
+    ALARM_AT_MS,
+    COURIER,
+    ORDERS,
+    OUTCOME,
+    PENDING,
+    SENDING,
+    UNANSWERED,
+    UNREACHABLE,
+    WAKE_SIGNAL,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .board import Board
+
+_POLL_S = 0.001
+
+
+class Dispatch:
+    """Starts couriers, one at a time.
+
+    Args:
+        target: where continuations go (`self`, an ARN), or None where none will be sent.
+        leave: called in the courier's process first of all.
+    """
+
+    def __init__(self, board: Board, target: str | None, leave: Callable[[], None]) -> None:
+        self.target = target
+        self._board = board
+        self._leave = leave
+        self._orders_seen = 0
+        self._ordered_for = 0
+
+    def warm_up(self) -> None:
+        """Start a courier that waits for the next order, unless one is there."""
+        if self.target and not self._board.words[COURIER]:
+            self._fork()
+
+    def pass_on_order(self) -> None:
+        """Give a courier the order that the board has, if none has it yet."""
+        words = self._board.words
+        if self._orders_seen != words[ORDERS]:
+            if words[COURIER] or self._fork():
+                os.kill(words[COURIER], WAKE_SIGNAL)
+            self._orders_seen = words[ORDERS]
+            self._ordered_for = words[ALARM_AT_MS]
+
+    def was_asked(self) -> bool:
+        """Whether this invocation's order is to be delivered; whoever wrote it may have died before it said so."""
+        words = self._board.words
+        return words[ORDERS] != self._orders_seen or self._ordered_for == words[ALARM_AT_MS]
+
+    def wait(self, until_ms: int) -> tuple[int, str]:
+        """Wait for the order's outcome, and give up at that wall clock: an outcome of the board's, and the cause."""
+        board = self._board
+        self.pass_on_order()
+        while board.words[OUTCOME] in (PENDING, SENDING):
+            if time.time() * 1000 >= until_ms:
+                self.dismiss()
+                self._note_end("the courier was not ready in the time that was left")
+                break
+            courier = board.words[COURIER]
+            if not courier:
+                break
+            if os.waitpid(courier, os.WNOHANG)[0]:
+                self.note_end()
+                break
+            time.sleep(_POLL_S)
+        return board.words[OUTCOME], board.cause()
+
+    def note_end(self) -> None:
+        """The courier has ended and was waited for."""
+        if self._orders_seen == self._board.words[ORDERS]:
+            self._note_end("the courier ended before it could send")
+        # Last: the runtime process reads the outcome once there is no courier.
+        self._board.words[COURIER] = 0
+
+    def dismiss(self) -> None:
+        """End the courier, if there is one."""
+        courier = self._board.words[COURIER]
+        if courier:
+            self._board.words[COURIER] = 0
+            os.kill(courier, signal.SIGKILL)
+            os.waitpid(courier, 0)
+
+    def _note_end(self, cause: str) -> None:
+        board = self._board
+        if board.words[OUTCOME] == SENDING:
+            board.put_outcome(UNANSWERED, "the courier ended while it was sending")
+        elif board.words[OUTCOME] == PENDING:
+            board.put_outcome(UNREACHABLE, board.cause() or cause)
+
+    def _fork(self) -> bool:
+        board = self._board
+        try:
+            pid = os.fork()
+        except OSError as error:
+            board.put_outcome(UNREACHABLE, f"no courier could be started: {error}")
+            return False
+        if pid:
+            board.words[COURIER] = pid
+            return True
+        status = 1
+        try:
+            self._leave()
+            from . import courier
+
+            courier.run(board, self.target or "", self._orders_seen)
+            status = 0
+        finally:
+            os._exit(status)

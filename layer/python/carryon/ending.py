@@ -1,0 +1,147 @@
+"""What the runtime process does once the alarm has gone off and the handler has ended: log, hand over, answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import namedtuple
+
+import carryon
+
+from . import board as on_board
+from . import delivery, handover, margins
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from .bootstrap import Shim
+
+# How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
+Ending = namedtuple("Ending", "invocation event context started_at result failure")
+
+_IN_LOG = 12
+_POLL_S = 0.01
+
+
+def conclude(shim: Shim, ending: Ending) -> Any:
+    """Decide by how the handler ended, and return the invocation's answer.
+
+    Raises:
+        FaultException: the runtime client's own, which it reports under the error type that it is given.
+        BaseException: the handler's own error, after `carryon.complete()`.
+    """
+    settings, board = shim.settings, shim.board
+    invocation, event, context, started_at, result, failure = ending
+    invocation = invocation._replace(
+        tenant=getattr(context, "tenant_id", None) or invocation.tenant,
+        trace=os.environ.get("_X_AMZN_TRACE_ID") or invocation.trace,
+    )
+    left_running = _left_running(shim, started_at)
+    _say_time_is_up(shim, ending, left_running)
+
+    if carryon._completed:
+        shim.finish_board()
+        if failure is None or isinstance(failure, carryon.TimeIsUp):
+            return result
+        raise failure
+    if failure is None and not (settings.to and settings.max_hops):
+        shim.finish_board()
+        return result
+    if board is not None:
+        board.put_stack("".join(_stack_lines(shim)))
+        if left_running:
+            _ask_to_be_replaced(board)
+        board.words[on_board.PHASE] = on_board.HANDED
+    try:
+        order = handover.decide(
+            settings,
+            invocation,
+            event,
+            shim.captured,
+            started_at_ms=int(started_at * 1000),
+            until_ms=margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000)),
+            time_is_up=_time_is_up_text(shim),
+        )
+        began = time.monotonic()
+        outcome, cause = delivery.deliver(board, order, invocation.raw)
+        return handover.settle(settings, invocation, event, outcome, cause, began)
+    except handover.Failure as error:
+        handover.say_failure(settings, invocation, error)
+        fail(error.kind, error.text, _stack_lines(shim))
+
+
+def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
+    """Fail the invocation under an error type of ours, with the stack on which the alarm found the function."""
+    fault = sys.modules["awslambdaric.lambda_runtime_exception"].FaultException
+    raise fault(f"Carryon.{kind}", text, stack) from None
+
+
+def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str]) -> None:
+    failure = ending.failure
+    fields: dict[str, Any] = {
+        "elapsed_ms": int((time.time() - ending.started_at) * 1000),
+        "remaining_ms": handover.remaining_ms(ending.invocation),
+        "margin_ms": shim.margin_ms,
+        "stopped_at": _stopped_at(shim),
+        "handler_returned": failure is None,
+        **_process_facts(),
+    }
+    if left_running:
+        fields["left_running"] = left_running[:_IN_LOG]
+    if failure is not None and not isinstance(failure, carryon.TimeIsUp):
+        fields["error"] = type(failure).__name__
+    if isinstance(shim.captured, bytes):
+        fields["state_bytes"] = len(shim.captured)
+    metrics = {"TimeIsUp": (1, "Count")}
+    handover.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
+
+
+def _left_running(shim: Shim, started_at: float) -> list[str]:
+    if shim.board is None:
+        return []  # there is nobody to stop it
+    try:
+        from .leftovers import find
+
+        return find(shim.board, time.time() - started_at)
+    except Exception as error:
+        return [f"unknown, as looking for it failed: {error!r}"]
+
+
+def _ask_to_be_replaced(board: on_board.Board) -> None:
+    """Have the supervisor stop this process with all that still runs, and hand over; returns only if it cannot."""
+    board.words[on_board.PHASE] = on_board.LEFT
+    board.wake_supervisor()
+    while board.words[on_board.PHASE] in (on_board.LEFT, on_board.RESCUED):
+        time.sleep(_POLL_S)
+
+
+def _time_is_up_text(shim: Shim) -> str:
+    where = "".join(f" in {place}" for place in _stopped_at(shim)[:1])
+    return f"Time was up{where}, {shim.margin_ms} ms before the deadline"
+
+
+def _stack_lines(shim: Shim) -> list[str]:
+    from traceback import FrameSummary, format_list
+
+    return format_list([FrameSummary(c.co_filename, line, c.co_name) for c, line in reversed(shim.stack)])
+
+
+def _stopped_at(shim: Shim) -> list[str]:
+    """The function's own innermost frames, or whatever frames there are where none is its own."""
+    return own_frames([(code.co_filename, line, code.co_name) for code, line in shim.stack])
+
+
+def own_frames(frames: list[tuple[str, int, str]]) -> list[str]:
+    """Of frames (file, line, function), innermost first, those of the task folder as FILE:LINE FUNCTION, or all."""
+    task_root = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd()) + "/"
+    own = [frame for frame in frames if frame[0].startswith(task_root)]
+    return [f"{file.removeprefix(task_root)}:{line} {name}" for file, line, name in (own or frames)[:_IN_LOG]]
+
+
+def _process_facts() -> dict[str, int]:
+    from resource import RUSAGE_SELF, getrusage
+    from threading import active_count
+
+    return {"threads_left": active_count() - 1, "peak_memory_mb": getrusage(RUSAGE_SELF).ru_maxrss >> 10}

@@ -1,0 +1,252 @@
+"""Answer for a runtime process that does not end in time, or has died, and leave nothing of it running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+from . import crash, handover, margins, processes, runtime_api, stacks, state
+from .board import (
+    ALARM_AT_MS,
+    ANSWERED,
+    COURIER,
+    FIRED,
+    HANDED,
+    LEFT,
+    ORDERS,
+    PENDING,
+    PHASE,
+    RESCUED,
+    RUN,
+    SPAN,
+    STANDBY,
+    STATE_IS_NEW,
+    unpack_span,
+)
+from .ending import own_frames
+from .invocation import read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .board import Board
+    from .dispatch import Dispatch
+    from .invocation import Invocation
+    from .settings import Settings
+
+_STAGES = {RUN: "handler", FIRED: "handler", LEFT: "left running", HANDED: "answer"}
+# Of the time that a rescue has.
+_DUMP_SHARE = 0.1
+_LAST_CHANCE_MS = 100
+# As many processes in a row may die with the same state before the work is given up.
+_CRASHES_MAX = 2
+
+
+# What became of a process that seemed stuck: it was replaced; it has gone on meanwhile; it is to be left alone.
+REPLACED, GONE_ON, LEFT_ALONE = range(3)
+
+
+class Rescue:
+    """Acts in the runtime process's place; the calling process is its parent."""
+
+    def __init__(self, board: Board, settings: Settings, dispatch: Dispatch) -> None:
+        self._board = board
+        self._settings = settings
+        self._dispatch = dispatch
+
+    def stuck(self, child: int) -> int:
+        """Stop a process, hand over and answer in its place, and end it."""
+        board, words = self._board, self._board.words
+        seen = words[ALARM_AT_MS], words[PHASE]
+        phase = seen[1]
+        if phase in (RUN, FIRED) and board.stacks >= 0:
+            stacks.ask(child, board.stacks, self._rescue_ms() * _DUMP_SHARE / 1000)
+        processes.stop([child])
+        if (words[ALARM_AT_MS], words[PHASE]) != seen:
+            processes.send([child], signal.SIGCONT)
+            return GONE_ON
+        if phase == ANSWERED:
+            self._end(self._stop_all())
+            return REPLACED
+        invocation = read(board)
+        stopped = self._stop_all() if invocation else [child]
+        answered = False
+        try:
+            if invocation:
+                words[PHASE] = RESCUED
+                if phase != LEFT:
+                    self._say_rescued(invocation, phase, len(stopped) - 1)
+                answered = self._answer(invocation, phase)
+        finally:
+            if not answered:
+                words[PHASE] = phase
+                processes.send(stopped, signal.SIGCONT)
+        if not answered:
+            return LEFT_ALONE
+        self._end(stopped)
+        return REPLACED
+
+    def died(self, status: int, peak_kb: int) -> bool:
+        """Answer for a process that died in an invocation, if nobody has; False if there was none.
+
+        Args:
+            status: exit status as wait() gives it.
+            peak_kb: the most memory that it had in use.
+        """
+        board, words = self._board, self._board.words
+        invocation = read(board) if words[ALARM_AT_MS] else None
+        if invocation is None:
+            return False
+        phase = words[PHASE]
+        stopped = self._stop_all()
+        words[PHASE] = RESCUED
+        if phase in (HANDED, LEFT):
+            self._say_rescued(invocation, phase, len(stopped))
+            self._answer(invocation, phase)
+        elif phase != ANSWERED:
+            self._answer_crash(invocation, status, peak_kb)
+        self._end(stopped)
+        return True
+
+    def _answer(self, invocation: Invocation, phase: int) -> bool:
+        """Post the answer of an invocation whose time was up; False if it was answered before."""
+        event: Any = None
+        try:
+            event = json.loads(invocation.raw or b"null")
+            began = time.monotonic()
+            if phase == HANDED and self._board.order() and self._dispatch.was_asked():
+                outcome, cause = self._dispatch.wait(self._until_ms(invocation))
+                answer = handover.settle(self._settings, invocation, event, outcome, cause, began)
+            else:
+                answer = self._hand_over(invocation, event)
+        except handover.Failure as failure:
+            return self._post_failure(invocation, failure, self._stack())
+        return self._posted(runtime_api.post_response, invocation, answer)
+
+    def _answer_crash(self, invocation: Invocation, status: int, peak_kb: int) -> None:
+        known = crash.details(status, peak_kb)
+        text = crash.exit_error(status)
+        stack = self._stack()
+        fields = {**self._times(invocation), "stopped_at": own_frames(self._frames()), **known}
+        metrics = {"Crashed": (1, "Count")}
+        message = f"The process died: {text.rpartition('error: ')[2]}"
+        handover.say(self._settings, "crashed", "ERROR", message, invocation, fields, metrics)
+        crashes = self._crashes(invocation)
+        if self._settings.continue_on_crash and crashes <= _CRASHES_MAX:
+            try:
+                event = json.loads(invocation.raw or b"null")
+                answer = self._hand_over(invocation, event, crashes)
+                self._posted(runtime_api.post_response, invocation, answer)
+                return
+            except handover.Failure as failure:
+                if failure.kind != "TimeIsUp":
+                    self._post_failure(invocation, failure, stack)
+                    return
+        error = {
+            "errorMessage": f"RequestId: {invocation.id} Error: {text}",
+            "errorType": "Runtime.ExitError",
+            "requestId": invocation.id,
+            "stackTrace": stack,
+            "carryon": known,
+        }
+        self._posted(runtime_api.post_error, invocation, error)
+
+    def _hand_over(self, invocation: Invocation, event: Any, crashes: int = 0) -> Any:
+        """Deliver the continuation and return the answer; raises Failure where there is none."""
+        board = self._board
+        left_ms, margin_ms = unpack_span(board.words[SPAN])
+        where = "".join(f" in {place}" for place in own_frames(self._frames())[:1])
+        order = handover.decide(
+            self._settings,
+            invocation,
+            event,
+            state.kept(board),
+            started_at_ms=invocation.deadline_ms - left_ms,
+            until_ms=self._until_ms(invocation),
+            time_is_up=f"Time was up{where}, {margin_ms} ms before the deadline",
+            crashes=crashes,
+        )
+        began = time.monotonic()
+        board.put_outcome(PENDING)
+        if not board.has_event() or not board.put_order(order.encode()):
+            raise handover.Failure("DeliveryFailed", "the event or the state is larger than anything Lambda accepts")
+        board.words[ORDERS] += 1
+        outcome, cause = self._dispatch.wait(order.until_ms)
+        return handover.settle(self._settings, invocation, event, outcome, cause, began)
+
+    def _crashes(self, invocation: Invocation) -> int:
+        """Of how many processes in a row this state has seen the end."""
+        carried = invocation.carried or {}
+        before = 0 if self._board.words[STATE_IS_NEW] else carried.get("crashes", 0)
+        return before + 1 if isinstance(before, int) else _CRASHES_MAX + 1
+
+    def _post_failure(self, invocation: Invocation, failure: handover.Failure, stack: list[str]) -> bool:
+        handover.say_failure(self._settings, invocation, failure)
+        error = {
+            "errorMessage": failure.text,
+            "errorType": f"Carryon.{failure.kind}",
+            "requestId": invocation.id,
+            "stackTrace": stack,
+        }
+        return self._posted(runtime_api.post_error, invocation, error)
+
+    def _posted(self, post: Any, invocation: Invocation, content: Any) -> bool:
+        """Post the answer; False if there was one already."""
+        try:
+            status: int = post(invocation.id, invocation.invocation_id, content)
+        except OSError:
+            # Whoever has the work now, the process that had it must not go on.
+            return True
+        return status == runtime_api.ACCEPTED
+
+    def _say_rescued(self, invocation: Invocation, phase: int, others: int) -> None:
+        fields = {
+            **self._times(invocation),
+            "stage": _STAGES[phase],
+            "stopped_at": own_frames(self._frames()),
+            "processes_left": others,
+        }
+        metrics: dict[str, tuple[float, str]] = {"Rescued": (1, "Count")}
+        if phase != HANDED:
+            metrics["TimeIsUp"] = (1, "Count")
+        text = f"Taken over from a process that did not end: {_STAGES[phase]}"
+        handover.say(self._settings, "rescued", "WARN", text, invocation, fields, metrics)
+
+    def _times(self, invocation: Invocation) -> dict[str, int]:
+        left_ms, margin_ms = unpack_span(self._board.words[SPAN])
+        remaining_ms = handover.remaining_ms(invocation)
+        return {"elapsed_ms": max(left_ms - remaining_ms, 0), "remaining_ms": remaining_ms, "margin_ms": margin_ms}
+
+    def _frames(self) -> list[tuple[str, int, str]]:
+        return stacks.main_thread(self._board.stacks) if self._board.stacks >= 0 else []
+
+    def _stack(self) -> list[str]:
+        """Lines of a stackTrace: what the process itself has said, else what was dumped."""
+        said = self._board.stack()
+        if said:
+            return said.splitlines(keepends=True)
+        return [f'  File "{file}", line {line}, in {name}\n' for file, line, name in reversed(self._frames())]
+
+    def _rescue_ms(self) -> int:
+        return margins.rescue_ms(unpack_span(self._board.words[SPAN])[1], os.environ)
+
+    def _until_ms(self, invocation: Invocation) -> int:
+        """When to stop waiting for a delivery: the answer and the next process need the rest of the time."""
+        rescue = self._rescue_ms()
+        last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, invocation.deadline_ms - rescue // 4)
+        return int(max(invocation.deadline_ms - rescue // 2, last_chance))
+
+    def _stop_all(self) -> list[int]:
+        words = self._board.words
+        return processes.stop_all(os.getpid(), but=(words[COURIER], words[STANDBY]))
+
+    def _end(self, pids: list[int]) -> None:
+        processes.send(pids, signal.SIGKILL)
+        for pid in pids:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass  # not a child of this process; its parent is among them

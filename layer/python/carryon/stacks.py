@@ -1,0 +1,63 @@
+"""Stack dumps that need neither the interpreter's lock nor its cooperation: faulthandler into a file in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from .board import DUMP_SIGNAL
+
+# The process, while faulthandler is enabled by us and not by the function.
+_enabled_for: list[int] = []
+
+_MAX = 256 << 10
+_POLL_S = 0.001
+_FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
+
+
+def write_on_signal(descriptor: int) -> None:
+    """Have this process write its threads' stacks there on DUMP_SIGNAL and when it crashes."""
+    import faulthandler
+
+    faulthandler.register(DUMP_SIGNAL, file=descriptor, all_threads=True, chain=False)
+    if not faulthandler.is_enabled():
+        faulthandler.enable(file=descriptor, all_threads=True)
+        _enabled_for.append(os.getpid())
+
+
+def write_no_more() -> None:
+    """In a process that was forked from one that does: a crash of it is not the function's."""
+    import faulthandler
+
+    faulthandler.unregister(DUMP_SIGNAL)
+    if _enabled_for:
+        _enabled_for.clear()
+        faulthandler.disable()
+
+
+def ask(pid: int, descriptor: int, within_s: float) -> None:
+    """Have a process write its stacks, and wait until it has."""
+    forget(descriptor)
+    os.kill(pid, DUMP_SIGNAL)
+    by = time.monotonic() + within_s
+    size = 0
+    while time.monotonic() < by:
+        time.sleep(_POLL_S)
+        before, size = size, os.fstat(descriptor).st_size
+        if size and size == before:
+            return
+
+
+def forget(descriptor: int) -> None:
+    """Empty the file; its offset is shared with the process that writes."""
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def main_thread(descriptor: int) -> list[tuple[str, int, str]]:
+    """The main thread's frames (file, line, function) of what was written, innermost first."""
+    text = os.pread(descriptor, _MAX, 0).decode("utf-8", "replace")
+    # Threads are written from the newest on.
+    last = re.split(r"^(?:Current thread|Thread) .*$", text, flags=re.MULTILINE)[-1]
+    return [(file, int(line), name) for file, line, name in _FRAME.findall(last)]
