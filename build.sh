@@ -39,7 +39,7 @@ run_build() {
 }
 
 run_setup() {
-    prepare venv runtimes rie ministack
+    prepare venv runtimes rie ministack gauntlet
 }
 
 run_lint() {

@@ -1,4 +1,4 @@
-"""Set up what the verbs of build.sh need, once: `python tools/prepare.py venv|runtimes|rie|ministack...`.
+"""Set up what the verbs of build.sh need, once: `python tools/prepare.py venv|runtimes|rie|ministack|gauntlet...`.
 
 Needs a Python from 3.10 on with pip and venv, and a package index. Safe to run many times and at the same time.
 """
@@ -35,6 +35,20 @@ RUNTIME_CLIENTS = {"3.1.1": ("3.10", "3.11", "3.12", "3.13"), "4.2.2": ("3.10", 
 BOTO3 = "boto3==1.44.5"
 MINISTACK = "ministack==1.5.33"
 
+# What functions under test block in or are watched by, for each Python found. All have wheels but the last one, which
+# is pure Python and never had one.
+FUNCTION_PACKAGES = (
+    "numpy==2.2.6; python_version < '3.14'",
+    "numpy==2.3.5; python_version >= '3.14'",
+    "psycopg[binary]==3.3.9",
+    "grpcio==1.85.1",
+    "datadog-lambda==8.130.0",
+    "lumigo-tracer==1.1.257",
+    "opentelemetry-sdk==1.45.2",
+    "timeout-decorator==0.5.0",
+)
+WITHOUT_WHEEL = "timeout-decorator"
+
 EMULATOR_WHEEL = "aws-sam-cli==1.170.0"
 EMULATORS = {
     "x86_64": (
@@ -49,7 +63,13 @@ EMULATORS = {
 
 
 def main(names: list[str]) -> int:
-    parts = {"venv": make_venv, "runtimes": make_runtimes, "rie": fetch_emulator, "ministack": make_ministack}
+    parts = {
+        "venv": make_venv,
+        "runtimes": make_runtimes,
+        "rie": fetch_emulator,
+        "ministack": make_ministack,
+        "gauntlet": make_function_packages,
+    }
     unknown = set(names) - set(parts)
     if unknown or not names:
         print(f"usage: prepare.py {'|'.join(parts)}...", file=sys.stderr)
@@ -104,6 +124,19 @@ def make_ministack() -> None:
     """Make the environment of the local AWS services; it pins botocore, so it shares nothing."""
     make_venv()
     _make_tool_environment(CACHE / "ministack", PYTHON, [MINISTACK])
+
+
+def make_function_packages() -> None:
+    """Make, for each Python found, a folder of packages that functions under test put on their path."""
+    make_venv()
+    for version, python in pythons.find().items():
+        folder = CACHE / "packages" / f"py{version}"
+        with _once(folder, f"{python} {FUNCTION_PACKAGES}") as missing:
+            if missing:
+                print(f"setting up {folder.relative_to(ROOT)}", flush=True)
+                install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
+                wheels = ["--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
+                _run([*install, *wheels, "--target", folder, *FUNCTION_PACKAGES])
 
 
 def fetch_emulator() -> None:
