@@ -1,9 +1,12 @@
 """Lambda freezes an environment between invocations: nothing that was due meanwhile may touch the next one."""
 
+import random
+import signal
 import time
 
 import pytest
 
+from tests.support import processes
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 from tests.support.processes import wait_until
@@ -46,7 +49,7 @@ def test_a_courier_that_was_ready_is_gone_with_its_invocation(function, lambda_a
     """Work that ends after the courier was started: frozen and thawed, the next one is right and has none left over."""
     for _ in range(2):
         began = time.time()
-        result = function.invoke({"do": "nap", "seconds": 1.2})
+        result = function.invoke({"do": "nap", "seconds": 0.95})
         assert result.json == "rested"
         stopped = freeze_past_deadline(function, began)
         function.thaw(stopped)
@@ -82,3 +85,87 @@ def test_a_freeze_in_the_middle_of_a_hand_over_ends_in_one_outcome(function, lam
     assert result.events[-1] in ("continued", "delivery_failed")
     assert len(lambda_api.calls) == 1
     assert function.invoke({"do": "echo"}).json == {"do": "echo"}
+
+
+def stopped_past_deadline(function, who, event):
+    """Run an invocation whose supervisor or runtime is stopped from its start until after its deadline."""
+    supervisor, runtime = function.processes()
+    running = function.begin(event)
+    function.wait_for_log(event["do"])
+    pid = {"supervisor": supervisor, "runtime": runtime}[who]
+    processes.send([pid], signal.SIGSTOP)
+    try:
+        result = running.result()
+        time.sleep(max(0, TIMEOUT_S + 0.5 - result.seconds))
+    finally:
+        processes.send([pid], signal.SIGCONT)
+    return result
+
+
+def test_a_supervisor_that_is_late_harms_nobody(function, lambda_api):
+    """Descheduled for seconds, past the deadline: what it finds is over, and the process that did its work lives on."""
+    before = function.invoke({"do": "finish"}).json
+    result = stopped_past_deadline(function, "supervisor", {"do": "catch_and_say"})
+
+    # Nobody could deliver, so Lambda keeps the event.
+    assert result.error_type == "Carryon.DeliveryFailed"
+    for _ in range(3):
+        assert function.invoke({"do": "finish"}).json["pid"] == before["pid"]
+    assert lambda_api.calls == []
+
+
+def test_a_supervisor_that_is_late_for_a_healthy_invocation_leaves_it_alone(function):
+    """It wakes when the next invocation is running, whose time has not come."""
+    before = function.invoke({"do": "finish"}).json
+    supervisor, _ = function.processes()
+    processes.send([supervisor], signal.SIGSTOP)
+    try:
+        assert function.invoke({"do": "nap", "seconds": TIMEOUT_S * 0.7}).json == "rested"
+        time.sleep(TIMEOUT_S * 0.5)
+        running = function.begin({"do": "nap", "seconds": TIMEOUT_S * 0.6})
+    finally:
+        processes.send([supervisor], signal.SIGCONT)
+
+    assert running.result().json == "rested"
+    assert function.invoke({"do": "finish"}).json["pid"] == before["pid"]
+
+
+def test_a_runtime_that_is_stopped_is_taken_over_from(function, lambda_api):
+    """Whoever stopped it: the work goes on, and a new process serves the next invocation."""
+    before = function.invoke({"do": "finish"}).json
+    result = stopped_past_deadline(function, "runtime", {"do": "catch_and_say"})
+
+    assert result.events == ["rescued", "continued"], result
+    assert result.seconds < TIMEOUT_S
+    assert function.invoke({"do": "finish"}).json["pid"] != before["pid"]
+    assert len(lambda_api.calls) == 1
+
+
+@pytest.mark.parametrize("who", ["supervisor", "runtime", "both"])
+def test_whoever_is_stopped_for_a_moment_at_any_point_one_outcome_is_left(who, function, lambda_api, sample):
+    """Stopped for a tenth of a second at a random time of a hand-over; the next invocation is never touched."""
+    dice = random.Random(who)
+    count = sample(20, 4)
+    function.invoke({"do": "finish"})
+    for number in range(count):
+        calls = len(lambda_api.calls)
+        supervisor, runtime = function.processes()
+        at = TIMEOUT_S - dice.uniform(0.1, 0.6)
+        pids = {"supervisor": [supervisor], "runtime": [runtime], "both": [supervisor, runtime]}[who]
+        began = time.time()
+        running = function.begin({"do": "clean_up"})
+        wait_until(lambda began=began, at=at: time.time() >= began + at, TIMEOUT_S, "time stands still")
+        processes.send(pids, signal.SIGSTOP)
+        time.sleep(0.1)
+        processes.send(pids, signal.SIGCONT)
+        result = running.result()
+        after = function.invoke({"do": "finish"})
+
+        where = f"{number}: stopped at {at:.3f} s: {result}"
+        # A stop across the deadline is the platform's time-out.
+        assert not result.timed_out or at > TIMEOUT_S - 0.25, where
+        assert len(lambda_api.calls) - calls <= 1, where
+        if not result.timed_out:
+            assert (result.error_type is None) == (len(lambda_api.calls) > calls), where
+            wait_until(lambda: len(function.processes()) == 2, 5, where)
+        assert after.json["event"] == {"do": "finish"}, where

@@ -211,6 +211,11 @@ class Emulator:
         return listening.issuperset(self._ports)
 
     @property
+    def runtime_port(self) -> int:
+        """Where the runtime API listens."""
+        return self._ports[1]
+
+    @property
     def raw_log(self) -> str:
         """All that was written so far, or until it was closed, the emulator's own lines included."""
         if self._final_log is not None:
@@ -302,7 +307,7 @@ class Emulator:
             if not new:
                 return stopped
             send(new, signal.SIGSTOP)
-            wait_until(lambda pids=new: all(state(pid) in "TX" for pid in pids), 5, "processes do not stop")
+            wait_until(lambda pids=new: all(state(pid) in "TXZ" for pid in pids), 5, "processes do not stop")
             stopped += new
 
     def thaw(self, pids: list[int]) -> None:

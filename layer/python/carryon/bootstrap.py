@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from importlib import import_module
 
 import carryon
 
@@ -127,7 +128,7 @@ class Shim:
             self._show_loading(Invocation(*self._received))
         handler = self._load_handler(name)
         if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == _SNAP_START:
-            sys.modules["awslambdaric.lambda_runtime_hooks_runner"].run_after_restore()
+            import_module("awslambdaric.lambda_runtime_hooks_runner").run_after_restore()
         return handler
 
     def _show_loading(self, invocation: Invocation) -> None:

@@ -46,6 +46,11 @@ def catch(event, context):
         return type(error).__mro__[0].__name__
 
 
+def catch_and_say(event, context):
+    print(event["do"], flush=True)
+    return clean_up(event, context)
+
+
 def catch_timeout_error(event, context):
     try:
         work()
@@ -161,3 +166,21 @@ def work_forever():
 def nap(event, context):
     time.sleep(event["seconds"])
     return "rested"
+
+
+def clean_up_for(event, context):
+    try:
+        work()
+    finally:
+        time.sleep(event["seconds"])
+
+
+def end_in_a_moment(event, context):
+    def end(signum, frame):
+        time.sleep(0.2)
+        print("cleaned up in time", flush=True)
+        os._exit(5)
+
+    signal.signal(signal.SIGTERM, end)
+    print("ready", flush=True)
+    work_forever()

@@ -1,0 +1,140 @@
+"""The supervisor answers where the runtime process does not, and stays out of the way where it does."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support import processes
+from tests.support.emulator import Emulator
+from tests.support.functions import FUNCTIONS, continuing
+
+TIMEOUT_S = 3
+MARGIN_MS = 500
+
+
+@pytest.fixture(name="outer")
+def _outer(edge_runtime, layer, lambda_api):
+    env = continuing(lambda_api, ELASTICAPM_ORIGINAL_HANDLER="outer.handler")
+    with Emulator(edge_runtime, FUNCTIONS, "elasticapm_handler.lambda_handler", layer=layer, env=env) as function:
+        yield function
+    assert function.leftovers == []
+
+
+@pytest.mark.parametrize("flush", ["hangs", "dies"])
+def test_a_layer_around_the_function_that_does_not_end_loses_no_answer(flush, outer, lambda_api):
+    """The work is with its successor already: it is answered for, not delivered again."""
+    before = outer.invoke({}).json
+    stopped = outer.invoke({"do": "run_out_of_time", "flush": flush})
+    after = outer.invoke({}).json
+
+    assert stopped.seconds < TIMEOUT_S
+    assert stopped.json["carryon"]["continued"] is True
+    assert stopped.events == ["time_is_up", "continued", "rescued", "continued"], stopped
+    assert stopped.lines[2]["carryon"]["stage"] == "answer"
+    assert len(lambda_api.calls) == 1
+    assert before != after
+
+
+def test_without_a_target_a_stuck_function_fails_with_its_stack(edge_runtime, layer):
+    """The error names the line, and what to set to have the work carried on."""
+    with Emulator(edge_runtime, FUNCTIONS, "restored.handler", layer=layer) as function:
+        before = function.invoke({}).json
+        stopped = function.invoke({"do": "swallow"})
+        after = function.invoke({}).json
+
+    assert stopped.seconds < TIMEOUT_S
+    assert stopped.error_type == "Carryon.TimeIsUp"
+    assert "restored.py:" in stopped.json["errorMessage"]
+    assert "set CARRYON_TO" in stopped.json["errorMessage"]
+    assert "in handler" in "".join(stopped.json["stackTrace"])
+    assert stopped.events == ["rescued"]
+    assert stopped.lines[0]["carryon"]["stopped_at"][-1].endswith(" handler")
+    assert before["pid"] != after["pid"]
+
+
+def test_a_stuck_process_that_has_answered_meanwhile_is_left_alone(edge_runtime, layer, lambda_api):
+    """Whenever the handler ends around the supervisor's turn: one outcome, and the next invocation is served."""
+    env = continuing(lambda_api)
+    outcomes = set()
+    with Emulator(edge_runtime, FUNCTIONS, "work.handler", layer=layer, env=env) as function:
+        function.invoke({"do": "echo"})
+        for number in range(12):
+            calls = len(lambda_api.calls)
+            result = function.invoke({"do": "clean_up_for", "seconds": 0.225 + number * 0.004})
+            outcomes.add(tuple(result.events))
+            assert result.json["carryon"]["continued"] is True
+            assert len(lambda_api.calls) == calls + 1
+            assert function.invoke({"do": "echo"}).json == {"do": "echo"}
+        processes.wait_until(lambda: len(function.processes()) == 2, 5, "processes are left")
+    assert function.leftovers == []
+
+
+def test_a_runtime_that_is_told_to_end_is_not_replaced(newest_runtime, layer):
+    """It has its grace time, its own handler, and nobody comes after it."""
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer) as function:
+        function.invoke({"do": "echo"})
+        supervisor, _ = function.processes()
+        running = function.begin({"do": "end_in_a_moment"})
+        function.wait_for_log("ready")
+        processes.send([supervisor], signal.SIGTERM)
+        result = running.result()
+        processes.wait_until(lambda: supervisor not in function.processes(), 5, "the supervisor goes on")
+
+    assert "cleaned up in time" in result.log
+    assert result.error_type == "Runtime.ExitError"
+    assert "exit status 5" in result.json["errorMessage"]
+
+
+def attendants(function):
+    """The process ids of courier and standby, once both are there."""
+    processes.wait_until(lambda: len(function.processes()) == 4, TIMEOUT_S, "no courier and standby")
+    return function.processes()[2:]
+
+
+def test_helpers_are_the_first_to_go_when_memory_is_short_and_gone_with_the_invocation(
+    newest_runtime, layer, lambda_api
+):
+    """The OOM killer takes the courier before the function."""
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=continuing(lambda_api)) as function:
+        function.invoke({"do": "echo"})
+        running = function.begin({"do": "nap", "seconds": 2.2})
+        helpers = attendants(function)
+        scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in helpers]
+        own = int(Path(f"/proc/{function.processes()[1]}/oom_score_adj").read_text())
+        assert running.result().json == "rested"
+        processes.wait_until(lambda: len(function.processes()) == 2, 5, "helpers are left")
+
+    assert max(scores) == 1_000
+    assert own < 1_000
+    assert lambda_api.calls == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may show a function another /proc/meminfo")
+@pytest.mark.parametrize(("available_mb", "started"), [(61, 2), (59, 1), (19, 0)])
+def test_helpers_are_not_started_when_memory_is_short(
+    available_mb, started, newest_runtime, layer, lambda_api, tmp_path
+):
+    """No courier where there is room for little more than the function, and below that no standby."""
+    (tmp_path / "meminfo").write_text(f"MemTotal: 131072 kB\nMemAvailable: {available_mb << 10} kB\n")
+    mount = f'mount --bind {tmp_path}/meminfo /proc/meminfo && exec "$0" "$@"'
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{mount}' \"$@\"\n")
+    wrapper.chmod(0o755)
+    env = continuing(lambda_api, CARRYON_NEXT_WRAPPER=str(wrapper))
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=env) as function:
+        function.invoke({"do": "echo"})
+        running = function.begin({"do": "nap", "seconds": 2.2})
+        most = 0
+        while not running.done():
+            most = max(most, len(function.processes()))
+            time.sleep(0.01)
+        stopped = function.invoke({"do": "clean_up"})
+        after = function.invoke({"do": "echo"})
+
+    assert most == 2 + started
+    # It is started in the end where there is something to deliver.
+    assert "carryon" in stopped.json or stopped.error_type == "Carryon.DeliveryFailed"
+    assert after.json == {"do": "echo"}
