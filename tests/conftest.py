@@ -26,9 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[emulator.RUN_MARK] = uuid.uuid4().hex
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run all container tests, so that the image is built once; first, since xdist reads it here."""
+    """Let one worker run all container tests, so that the image is built once."""
     for item in items:
         if item.get_closest_marker("container") or "container" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("container"))
