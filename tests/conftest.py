@@ -41,7 +41,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-_OF_THE_RUN = ("CARRYON_SOAK", "CARRYON_REQUIRE_CONTAINER")
+_OF_THE_RUN = ("CARRYON_SOAK", "CARRYON_REQUIRE_CONTAINER", "CARRYON_REQUIRE_SERVICES")
 
 
 @pytest.fixture(scope="session")

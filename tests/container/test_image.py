@@ -94,6 +94,27 @@ def test_an_ordinary_user_on_a_read_only_disk_is_enough(start):
     assert function.invoke({})["process"] == before["process"]
 
 
+def test_a_function_that_takes_all_memory_hears_so_and_is_replaced(start):
+    """The kernel kills it without a word: the error has the limit and how much of it was in use."""
+    environment = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}
+    function = start(environment=environment, **AS_IN_LAMBDA, memswap_limit="256m")
+
+    before = function.invoke({})
+    answer = function.invoke({"takes": "all memory"})
+    after = function.invoke({})
+
+    assert answer["errorType"] == "Runtime.ExitError"
+    assert answer["errorMessage"].endswith("Runtime exited with error: signal: killed")
+    known = answer["carryon"]
+    assert known["signal"] == "SIGKILL"
+    assert 230 < known["peak_memory_mb"] <= 256
+    assert known["memory_limit_mb"] == 256
+    assert f"the process had {known['peak_memory_mb']} MB of 256 MB in use at its peak" in known["hint"]
+    assert function.line("crashed")["carryon"]["hint"] == known["hint"]
+    assert after["invocations"] == 1
+    assert after["parent"] == before["parent"]
+
+
 def test_the_work_goes_on_in_a_new_invocation(start):
     """In the same narrow container the courier finds the image's boto3 and delivers one continuation."""
     function = start(environment=CONTINUED, **AS_IN_LAMBDA)

@@ -1,4 +1,7 @@
-"""The function of Dockerfile.test: sleeps as long as the event says, and tells about the process it runs in."""
+"""The function of Dockerfile.test: sleeps as long as the event says, and tells about the process it runs in.
+
+With `{"takes": "all memory"}` it takes more and more memory.
+"""
 
 import os
 import time
@@ -10,6 +13,10 @@ def handler(event, context):
     global invocations
     invocations += 1
     try:
+        kept = []
+        while event.get("takes") == "all memory":
+            # Written to, since what was only asked for is not in use.
+            kept.append(b"x" * (1 << 20))
         time.sleep(event.get("seconds", 0))
         return {
             "invocations": invocations,
