@@ -123,7 +123,7 @@ def run(board: Board, target: str, orders_before: int) -> None:
     courier = Courier(board.put_outcome)
     try:
         _, margin_ms = unpack_span(board.words[SPAN])
-        courier.client(_region_of(target), margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4)
+        rehearse(courier.client(_region_of(target), margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4))
     except Exception:
         pass  # the delivery meets the same error, and reports it
     while board.words[ORDERS] == orders_before:
@@ -131,6 +131,33 @@ def run(board: Board, target: str, orders_before: int) -> None:
             return
         signal.sigtimedwait([WAKE_SIGNAL], _LOOK_S)
     courier.deliver(Order.decode(board.order()), board.event())
+
+
+def rehearse(client: Any) -> None:
+    """Take each step of a request but sending it, and connect: the first one takes several times as long as the next.
+
+    What it saves is 21 ms of a full core, most of it TLS, and fourteen times that at 128 MB, out of the margin.
+    """
+    from urllib3.connectionpool import HTTPConnectionPool
+
+    def connect(pool: Any, *_: Any, **__: Any) -> None:
+        # Behind a proxy the connection would be another.
+        if pool.proxy is None:
+            connection = pool._get_conn()
+            try:
+                connection.connect()
+            finally:
+                pool._put_conn(connection)
+        raise ConnectionAbortedError
+
+    pools: Any = HTTPConnectionPool
+    urlopen, pools.urlopen = pools.urlopen, connect
+    try:
+        client.invoke(FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
+    except Exception:
+        pass  # the delivery meets the same error, and reports it
+    finally:
+        pools.urlopen = urlopen
 
 
 def _region_of(target: str) -> str | None:

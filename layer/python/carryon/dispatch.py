@@ -51,7 +51,8 @@ class Dispatch:
         """Give a courier the order that the board has, if none has it yet."""
         words = self._board.words
         if self._orders_seen != words[ORDERS]:
-            if words[COURIER] or self._fork():
+            # A courier looks by itself now and then; it may have come and gone while this process had no CPU.
+            if words[OUTCOME] == PENDING and (words[COURIER] or self._fork()):
                 os.kill(words[COURIER], WAKE_SIGNAL)
             self._orders_seen = words[ORDERS]
             self._ordered_for = words[ALARM_AT_MS]
@@ -81,7 +82,7 @@ class Dispatch:
 
     def note_end(self) -> None:
         """The courier has ended and was waited for."""
-        if self._orders_seen == self._board.words[ORDERS]:
+        if self._orders_seen == self._board.words[ORDERS] or self._board.words[OUTCOME] == SENDING:
             self._note_end("the courier ended before it could send")
         # Last: the runtime process reads the outcome once there is no courier.
         self._board.words[COURIER] = 0

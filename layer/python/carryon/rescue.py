@@ -30,6 +30,7 @@ from .invocation import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from .board import Board
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 _STAGES = {RUN: "handler", FIRED: "handler", LEFT: "left running", HANDED: "answer"}
-# Of the time that a rescue has.
-_DUMP_SHARE = 0.1
 _LAST_CHANCE_MS = 100
 # As many processes in a row may die with the same state before the work is given up.
 _CRASHES_MAX = 2
@@ -62,17 +61,15 @@ class Rescue:
         board, words = self._board, self._board.words
         seen = words[ALARM_AT_MS], words[PHASE]
         phase = seen[1]
-        if phase in (RUN, FIRED) and board.stacks >= 0:
-            stacks.ask(child, board.stacks, self._rescue_ms() * _DUMP_SHARE / 1000)
         processes.stop([child])
         if (words[ALARM_AT_MS], words[PHASE]) != seen:
             processes.send([child], signal.SIGCONT)
             return GONE_ON
         if phase == ANSWERED:
-            self._end(self._stop_all())
+            processes.send(self._stop_all([child]), signal.SIGKILL)
             return REPLACED
         invocation = read(board)
-        stopped = self._stop_all() if invocation else [child]
+        stopped = self._stop_all([child]) if invocation else [child]
         answered = False
         try:
             if invocation:
@@ -86,7 +83,7 @@ class Rescue:
                 processes.send(stopped, signal.SIGCONT)
         if not answered:
             return LEFT_ALONE
-        self._end(stopped)
+        processes.send(stopped, signal.SIGKILL)
         return REPLACED
 
     def died(self, status: int, peak_kb: int) -> bool:
@@ -108,7 +105,7 @@ class Rescue:
             self._answer(invocation, phase)
         elif phase != ANSWERED:
             self._answer_crash(invocation, status, peak_kb)
-        self._end(stopped)
+        processes.send(stopped, signal.SIGKILL)
         return True
 
     def _answer(self, invocation: Invocation, phase: int) -> bool:
@@ -230,23 +227,12 @@ class Rescue:
             return said.splitlines(keepends=True)
         return [f'  File "{file}", line {line}, in {name}\n' for file, line, name in reversed(self._frames())]
 
-    def _rescue_ms(self) -> int:
-        return margins.rescue_ms(unpack_span(self._board.words[SPAN])[1], os.environ)
-
     def _until_ms(self, invocation: Invocation) -> int:
         """When to stop waiting for a delivery: the answer and the next process need the rest of the time."""
-        rescue = self._rescue_ms()
+        rescue = margins.rescue_ms(unpack_span(self._board.words[SPAN])[1], os.environ)
         last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, invocation.deadline_ms - rescue // 4)
         return int(max(invocation.deadline_ms - rescue // 2, last_chance))
 
-    def _stop_all(self) -> list[int]:
+    def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words
-        return processes.stop_all(os.getpid(), but=(words[COURIER], words[STANDBY]))
-
-    def _end(self, pids: list[int]) -> None:
-        processes.send(pids, signal.SIGKILL)
-        for pid in pids:
-            try:
-                os.waitpid(pid, 0)
-            except ChildProcessError:
-                pass  # not a child of this process; its parent is among them
+        return processes.stop_all(os.getpid(), (words[COURIER], words[STANDBY]), stopped)

@@ -48,6 +48,8 @@ _STANDBY_NEEDS_KB = 20 << 10
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
 _LOOK_AGAIN_S = 0.001
+# Of the time that a rescue has: how long before it the child is asked where it is.
+_DUMP_SHARE = 0.1
 
 
 class Supervisor:
@@ -65,6 +67,7 @@ class Supervisor:
         self._settings = settings
         self._dispatch = Dispatch(board, settings.to if settings.max_hops else None, self._runtimes.leave)
         self._prepared_for = 0
+        self._dumped_for = 0
         self._done_with = 0
         self._told_to_end = False
         self._works = True
@@ -162,15 +165,30 @@ class Supervisor:
             return prepare_in_s
         self._prepare(alarm_at_ms)
         take_over_in_s = self._in_s(margin_ms - (rescue // 2 if phase in (HANDED, ANSWERED) else rescue))
+        if phase in (HANDED, ANSWERED):
+            return take_over_in_s if take_over_in_s > 0 else self._rescue(alarm_at_ms)
+        dump_s = rescue * _DUMP_SHARE / 1000
+        dump_in_s = take_over_in_s - dump_s
+        if dump_in_s <= 0:
+            self._dump(alarm_at_ms, min(max(take_over_in_s, _LOOK_AGAIN_S), dump_s))
+            dump_in_s = take_over_in_s
         if take_over_in_s <= 0:
             return self._rescue(alarm_at_ms)
-        if phase == RUN:
-            understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
-            if understudy_in_s <= 0:
-                os.kill(self._child, UNDERSTUDY_SIGNAL)
-                understudy_in_s = _UNDERSTUDY_AGAIN_S
-            return min(understudy_in_s, take_over_in_s)
-        return take_over_in_s
+        if phase != RUN:
+            return dump_in_s
+        understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
+        if understudy_in_s <= 0:
+            os.kill(self._child, UNDERSTUDY_SIGNAL)
+            understudy_in_s = _UNDERSTUDY_AGAIN_S
+        return min(understudy_in_s, dump_in_s)
+
+    def _dump(self, alarm_at_ms: int, within_s: float) -> None:
+        """Have the child write where its threads are; it may have to wait for its share of the CPU to do so."""
+        if self._dumped_for != alarm_at_ms and self._board.stacks >= 0:
+            self._dumped_for = alarm_at_ms
+            from . import stacks
+
+            stacks.ask(self._child, self._board.stacks, within_s)
 
     def _in_s(self, after_alarm_ms: int) -> float:
         """Seconds until that long after the alarm, by the clock that says it is longer: either may have jumped."""
@@ -185,10 +203,20 @@ class Supervisor:
         self._prepared_for = alarm_at_ms
         words = self._board.words
         words[ATTENDED] = 1
+        # What the rescue needs, while there is time: at 128 MB this import takes as long as all the rest of it.
+        from . import rescue  # noqa: F401
+
         if _available_kb() >= _COURIER_NEEDS_KB:
             self._dispatch.warm_up()
         if not words[STANDBY] and _available_kb() >= _STANDBY_NEEDS_KB:
             words[STANDBY] = self._runtimes.fork()
+
+    def _forget_dump(self) -> None:
+        self._dumped_for = 0
+        if self._board.stacks >= 0:
+            from . import stacks
+
+            stacks.forget(self._board.stacks)
 
     def _rescue(self, alarm_at_ms: int) -> float | None:
         from .rescue import GONE_ON, REPLACED, Rescue
@@ -204,21 +232,20 @@ class Supervisor:
     def _go_on(self) -> bool:
         """Put another process in the place of the child that has ended."""
         words = self._board.words
-        from . import stacks
-
         self._runtimes.forget([self._child])
         self._dispatch.dismiss()
         self._board.finish()
-        if self._board.stacks >= 0:
-            stacks.forget(self._board.stacks)
+        self._forget_dump()
         self._child = words[STANDBY] or self._runtimes.fork()
         words[STANDBY] = words[ATTENDED] = 0
         self._runtimes.go(self._child)
         return True
 
     def _dismiss(self) -> None:
-        """End the courier and the standby."""
+        """End the courier and the standby, and forget where the child was."""
         words = self._board.words
+        if self._dumped_for:
+            self._forget_dump()
         self._dispatch.dismiss()
         standby = words[STANDBY]
         if standby:
