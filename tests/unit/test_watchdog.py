@@ -178,6 +178,35 @@ def test_what_the_handler_sets_for_itself_stays(dog):
         signal.signal(signal.SIGALRM, before)
 
 
+def test_a_timer_for_the_handler_that_was_there_rings(dog):
+    """The function sets only the timer: its handler hears it, then the alarm comes as ever."""
+    seen = []
+    before = signal.signal(signal.SIGALRM, lambda *_: seen.append(dog.phase))
+
+    def handler():
+        signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+        spin(30)
+
+    try:
+        _, error = call(dog, handler, 0.1)
+        assert isinstance(error, Alarm)
+        assert 2 <= len(seen) <= 5
+        assert signal.setitimer(signal.ITIMER_REAL, 0)[1] == 0.02
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_timer_that_was_set_for_later_is_left_running(dog):
+    """It is the function's, whoever handles it then."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        call(dog, lambda: signal.alarm(100), 10)
+        assert signal.setitimer(signal.ITIMER_REAL, 0)[0] == pytest.approx(100, abs=1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_handler_without_a_timer_does_not_inherit_ours(dog):
     """The function took the signal and set no timer, so none is left running."""
     before = signal.getsignal(signal.SIGALRM)

@@ -1,0 +1,100 @@
+"""What the supervisor does depends on the board and on two clocks, either of which may have jumped."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from carryon import board as boards
+from carryon.settings import parse
+from carryon.supervisor import Supervisor
+
+MARGIN_MS = 1_000
+LEFT_MS = 10_000
+
+
+@pytest.fixture(name="child")
+def _child():
+    """Stands for a runtime: counts the signals it gets."""
+    pid = os.fork()
+    if not pid:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            signal.pause()
+    yield pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+@pytest.fixture(name="board")
+def _board():
+    board = boards.Board()
+    board.words[boards.SPAN] = boards.pack_span(LEFT_MS, MARGIN_MS)
+    return board
+
+
+@pytest.fixture(name="supervisor")
+def _supervisor(board, child):
+    here, there = os.pipe()
+    yield Supervisor(board, parse({}), child, there)
+    os.close(here)
+    os.close(there)
+
+
+def show(board, wall_ms, monotonic_ms):
+    """An invocation whose alarm is due so much later, by either clock."""
+    board.words[boards.ALARM_AT_MS] = int(time.time() * 1000) + wall_ms
+    board.words[boards.DUE_MS] = int(time.monotonic() * 1000) + monotonic_ms
+
+
+def pending(pid):
+    """Signals that were sent to a process that takes none."""
+    with open(f"/proc/{pid}/status") as status:
+        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigPnd", "ShdPnd"))]
+    return {number for number in range(1, 65) if any(mask >> (number - 1) & 1 for mask in masks)}
+
+
+FAR_MS = 60_000
+
+
+@pytest.mark.parametrize(
+    ("wall_ms", "monotonic_ms"),
+    [(FAR_MS, FAR_MS), (-FAR_MS, FAR_MS), (FAR_MS, -FAR_MS)],
+    ids=["none", "forward", "back"],
+)
+def test_a_jump_of_the_clock_lets_nobody_be_interrupted(wall_ms, monotonic_ms, supervisor, board, child):
+    """Only when both clocks say that it is time something is done."""
+    show(board, wall_ms, monotonic_ms)
+
+    look_in_s = supervisor._look()
+
+    assert 50 < look_in_s < 60
+    assert pending(child) == set()
+    assert board.words[boards.COURIER] == board.words[boards.STANDBY] == 0
+
+
+def test_an_alarm_that_was_not_seen_is_sent_again_and_again(supervisor, board, child):
+    """By the understudy, from a moment after it was due."""
+    board.words[boards.STANDBY] = child  # so that none is forked
+    show(board, -100, -100)
+
+    for _ in range(2):
+        assert 0 < supervisor._look() <= 0.02
+        assert pending(child) == {boards.UNDERSTUDY_SIGNAL}
+
+
+def test_an_alarm_that_was_seen_is_not_sent_again(supervisor, board, child):
+    """The clean-up has its time."""
+    board.words[boards.STANDBY] = child
+    board.words[boards.PHASE] = boards.FIRED
+    show(board, -100, -100)
+
+    assert supervisor._look() > 0.1
+    assert pending(child) == set()
+
+
+def test_without_an_invocation_nothing_is_looked_at(supervisor, board):
+    """It sleeps until the next one wakes it."""
+    assert supervisor._look() is None
+    assert board.words[boards.WAKE] == 1
