@@ -29,9 +29,7 @@ def _child():
 
 @pytest.fixture(name="board")
 def _board():
-    board = boards.Board()
-    board.words[boards.SPAN] = boards.pack_span(LEFT_MS, MARGIN_MS)
-    return board
+    return boards.Board()
 
 
 @pytest.fixture(name="supervisor")
@@ -44,8 +42,7 @@ def _supervisor(board, child):
 
 def show(board, wall_ms, monotonic_ms):
     """An invocation whose alarm is due so much later, by either clock."""
-    board.words[boards.ALARM_AT_MS] = int(time.time() * 1000) + wall_ms
-    board.words[boards.DUE_MS] = int(time.monotonic() * 1000) + monotonic_ms
+    board.show(LEFT_MS, MARGIN_MS, int(time.time() * 1000) + wall_ms, time.monotonic() + monotonic_ms / 1000)
 
 
 def pending(pid):

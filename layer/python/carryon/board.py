@@ -11,7 +11,7 @@ import os
 
 # Words. An access costs a microsecond in a process that has slept, so an invocation makes do with few.
 ALARM_AT_MS = 0  # wall clock of the running invocation's alarm; 0 where there is none to watch over
-SPAN = 1  # of that invocation: time left at its start and margin, see `pack_span`
+SPAN = 1  # of that invocation: time left at its start and margin, see `Board.span`
 DUE_MS = 2  # the alarm's time on the monotonic clock, which no jump of the wall clock moves
 PHASE = 3  # of that invocation, one of the phases below
 WAKE = 4  # 1: the supervisor sleeps and wants a signal when the next invocation starts
@@ -56,16 +56,6 @@ _KEEP = 256 << 10  # an event's pages above this are given back once a smaller e
 _SPAN_HALF = 32
 
 
-def pack_span(left_ms: int, margin_ms: int) -> int:
-    """One word of two times in ms."""
-    return left_ms << _SPAN_HALF | margin_ms
-
-
-def unpack_span(span: int) -> tuple[int, int]:
-    """The opposite of `pack_span`."""
-    return span >> _SPAN_HALF, span & ((1 << _SPAN_HALF) - 1)
-
-
 class Board:
     """The mapping and its fields. `words` is indexed by the constants of this module.
 
@@ -89,6 +79,27 @@ class Board:
     def wake_supervisor(self) -> None:
         """Have the supervisor look at the board."""
         os.kill(self._supervisor, WAKE_SIGNAL)
+
+    def show(self, left_ms: int, margin_ms: int, alarm_at_ms: int, due: float) -> None:
+        """Let the supervisor watch over an invocation.
+
+        Args:
+            left_ms: its time at the start.
+            margin_ms: its margin.
+            alarm_at_ms: when its time will be up, in ms since the epoch.
+            due: the same in seconds on the monotonic clock.
+        """
+        words = self.words
+        words[SPAN] = left_ms << _SPAN_HALF | margin_ms
+        words[DUE_MS] = int(due * 1000)
+        words[ALARM_AT_MS] = alarm_at_ms
+        if words[WAKE]:
+            self.wake_supervisor()
+
+    def span(self) -> tuple[int, int]:
+        """The time that the invocation had left at its start and its margin, in ms."""
+        span = self.words[SPAN]
+        return span >> _SPAN_HALF, span & ((1 << _SPAN_HALF) - 1)
 
     def put_event(self, raw: bytes, facts: bytes) -> bool:
         """Keep an invocation's event and what else is to be known of it; False if that is more than Lambda delivers."""

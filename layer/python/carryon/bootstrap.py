@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from importlib import import_module
+from functools import partial
 
 import carryon
 
 from . import envelope, innermost, margins, watchdog
-from .board import ALARM_AT_MS, ATTENDED, DUE_MS, FIRED, PHASE, RUN, SPAN, WAKE, pack_span
+from .board import ALARM_AT_MS, ATTENDED, FIRED, PHASE, RUN
 from .invocation import Invocation, facts
 
 TYPE_CHECKING = False
@@ -32,7 +32,6 @@ _ARN, _DEADLINE, _TENANT = 3, 4, 5
 _CARRIED = 4  # in what was received
 _BEHIND = 4  # the parameters up to the event
 _PACKAGE = os.path.dirname(__file__) + "/"
-_SNAP_START = "snap-start"
 _STACK_MAX = 64
 
 
@@ -59,11 +58,11 @@ class Shim:
         self._extract_traceback = client.extract_traceback
         self._received: tuple[Any, ...] | None = None
         self._begins_quietly = settings.margin_ms is None and not settings.state
-        self._margin_cut_said = False
+        self.margin_cut_said = False
         self._standby = standby
         self._started_late = standby is not None
         # Something of this invocation is on the board that not every invocation puts there.
-        self._board_is_used = False
+        self.board_is_used = False
         names = client.handle_event_request.__code__.co_varnames
         self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
         self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
@@ -94,7 +93,9 @@ class Shim:
         def invoke(event: Any, context: Any) -> Any:
             nonlocal handler
             if handler is None:
-                handler = self._load_late(name, event)
+                from . import late_loading
+
+                handler = late_loading.load(self, partial(self._load_handler, name), self._received, event)
             return handler(event, context)
 
         return invoke
@@ -122,25 +123,6 @@ class Shim:
 
         return invoke
 
-    def _load_late(self, name: str, event: Any) -> Callable[[Any, Any], Any]:
-        """Load the handler within an invocation; no alarm interrupts that, but the supervisor watches over it."""
-        if self._received is not None and not (type(event) is dict and "DurableExecutionArn" in event):
-            self._show_loading(Invocation(*self._received))
-        handler = self._load_handler(name)
-        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == _SNAP_START:
-            import_module("awslambdaric.lambda_runtime_hooks_runner").run_after_restore()
-        return handler
-
-    def _show_loading(self, invocation: Invocation) -> None:
-        left_ms = int(invocation.deadline_ms - time.time() * 1000)
-        if self.board is None or left_ms < margins.STEP_ASIDE_MS:
-            return
-        self._put_carried_state(invocation)
-        self._board_is_used = True
-        margin_ms = margins.margin_ms(self.settings, left_ms)
-        due = time.monotonic() + (left_ms - margin_ms) / 1000
-        _show(self.board, left_ms, margin_ms, invocation.deadline_ms - margin_ms, due)
-
     def _handle_event_request(
         self, client: Any, handler: Any, invoke_id: str, body: bytes, *rest: Any, **named: Any
     ) -> Any:
@@ -166,8 +148,8 @@ class Shim:
         if self.board is not None:
             _put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
-        if self._board_is_used:
-            self._board_is_used = False
+        if self.board_is_used:
+            self.board_is_used = False
             if self.board is not None:
                 self.board.finish()
                 self._dismiss_attendants(self.board)
@@ -212,13 +194,15 @@ class Shim:
             if dog.fired is None:
                 self.finish_board()
                 if carried is not None:
-                    self._say_completed(Invocation(*received), now)
+                    from . import beginning
+
+                    beginning.say_completed(self, Invocation(*received), now)
                 return result
             failure = None
 
         from . import ending
 
-        self._board_is_used = True
+        self.board_is_used = True
         return ending.conclude(self, ending.Ending(Invocation(*received), event, context, now, result, failure))
 
     def _take(self, received: tuple[Any, ...], event: Any) -> tuple[tuple[Any, ...], Any]:
@@ -242,8 +226,11 @@ class Shim:
         self.margin_ms = margin_ms = margins.margin_ms(self.settings, left_ms)
         alarm_at_ms = deadline_ms - margin_ms
         quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS
-        if not quiet and not self._begin(Invocation(*received), left_ms):
-            return False
+        if not quiet:
+            from . import beginning
+
+            if not beginning.begin(self, Invocation(*received), left_ms):
+                return False
         try:
             armed = self.watchdog.arm(caller, now, alarm_at_ms / 1000)
             reason = "SIGALRM is in use outside Python"
@@ -251,46 +238,12 @@ class Shim:
             armed = False
             reason = "the handler is not called in the main thread"
         if not armed:
-            return self._step_aside(Invocation(*received), reason)
+            from . import beginning
+
+            return beginning.step_aside(self, Invocation(*received), reason)
         if self.board is not None:
-            _show(self.board, left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
+            self.board.show(left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True
-
-    def _begin(self, invocation: Invocation, left_ms: int) -> bool:
-        """What a hop, a state, a margin that does not fit and a late start ask for; False for no alarm."""
-        if invocation.carried is not None:
-            self._say("resumed", "INFO", "Carrying on", invocation, remaining_ms=max(left_ms, 0))
-            self._put_carried_state(invocation)
-        if self.state is not None:
-            self._put_state_back(invocation)
-        if left_ms < margins.STEP_ASIDE_MS:
-            return self._step_aside(invocation, "no time was left at the start")
-        if self.settings.margin_ms is not None and self.margin_ms < self.settings.margin_ms:
-            self._say_margin_cut(invocation, left_ms)
-        return True
-
-    def _put_carried_state(self, invocation: Invocation) -> None:
-        """Keep the state that came with the event where a supervisor finds it that has to hand over."""
-        state = invocation.carried and invocation.carried.get("state")
-        if state is not None and self.board is not None:
-            import json
-
-            self._board_is_used = True
-            self.board.put_state(json.dumps(state).encode(), is_first=True)
-
-    def _put_state_back(self, invocation: Invocation) -> None:
-        from .state import NotCarried
-
-        try:
-            self.state.prepare(invocation.carried)
-        except NotCarried as error:
-            from . import ending
-
-            ending.fail("StateNotSerializable", str(error), [])
-
-    def _step_aside(self, invocation: Invocation, reason: str) -> bool:
-        self._say("stepped_aside", "WARN", f"No alarm for this invocation: {reason}", invocation, reason=reason)
-        return False
 
     def finish_board(self) -> None:
         """Say that the invocation is over."""
@@ -318,7 +271,7 @@ class Shim:
 
     def _note_end(self, error: BaseException) -> None:
         """The runtime client lets it through, and the process ends of it; the supervisor will be asked why."""
-        self._board_is_used = True
+        self.board_is_used = True
         if self.board is not None:
             from traceback import format_exception
 
@@ -332,7 +285,7 @@ class Shim:
         while at is not None and len(stack) < _STACK_MAX and at.f_code.co_filename != __file__:
             stack.append((at.f_code, at.f_lineno or 0))
             at = at.f_back
-        self._board_is_used = True
+        self.board_is_used = True
         board = self.board
         if board is not None:
             board.words[PHASE] = FIRED
@@ -347,40 +300,7 @@ class Shim:
         if self.board is not None:
             self.board.words[PHASE] = RUN
 
-    def _say_completed(self, invocation: Invocation, started_at: float) -> None:
-        elapsed_ms = int((time.time() - started_at) * 1000)
-        self._say("completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms)
-
-    def _say_margin_cut(self, invocation: Invocation, left_ms: int) -> None:
-        if self._margin_cut_said:
-            return
-        self._margin_cut_said = True
-        self._say(
-            "bad_setting",
-            "WARN",
-            "CARRYON_MARGIN is more than half of the time there is and was cut",
-            invocation,
-            name="CARRYON_MARGIN",
-            value=f"{self.settings.margin_ms}ms",
-            allowed=f"at most half of the time left at the start, here {left_ms // 2}ms",
-        )
-
-    def _say(self, event: str, level: str, message: str, invocation: Invocation, **fields: Any) -> None:
-        from . import handover
-
-        handover.say(self.settings, event, level, message, invocation, fields)
-
 
 def _put_on_board(board: Board, received: tuple[Any, ...]) -> None:
     invoke_id, arn, deadline_ms, body, carried, tenant, trace, invocation_id = received
     board.put_event(body, facts(invoke_id, arn, deadline_ms, carried, tenant, trace, invocation_id))
-
-
-def _show(board: Board, left_ms: int, margin_ms: int, alarm_at_ms: int, due: float) -> None:
-    """Let the supervisor watch over the invocation."""
-    words = board.words
-    words[SPAN] = pack_span(left_ms, margin_ms)
-    words[DUE_MS] = int(due * 1000)
-    words[ALARM_AT_MS] = alarm_at_ms
-    if words[WAKE]:
-        board.wake_supervisor()

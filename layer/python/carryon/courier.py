@@ -19,11 +19,9 @@ from .board import (
     PENDING,
     REFUSED,
     SENDING,
-    SPAN,
     UNANSWERED,
     UNREACHABLE,
     WAKE_SIGNAL,
-    unpack_span,
 )
 from .delivery import Order
 from .margins import rescue_ms
@@ -122,7 +120,7 @@ def run(board: Board, target: str, orders_before: int) -> None:
     import_from_the_runtime_only()
     courier = Courier(board.put_outcome)
     try:
-        _, margin_ms = unpack_span(board.words[SPAN])
+        _, margin_ms = board.span()
         rehearse(courier.client(_region_of(target), margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4))
     except Exception:
         pass  # the delivery meets the same error, and reports it

@@ -20,10 +20,8 @@ from .board import (
     PHASE,
     RESCUED,
     RUN,
-    SPAN,
     STANDBY,
     STATE_IS_NEW,
-    unpack_span,
 )
 from .ending import own_frames
 from .invocation import read
@@ -154,7 +152,7 @@ class Rescue:
     def _hand_over(self, invocation: Invocation, event: Any, crashes: int = 0) -> Any:
         """Deliver the continuation and return the answer; raises Failure where there is none."""
         board = self._board
-        left_ms, margin_ms = unpack_span(board.words[SPAN])
+        left_ms, margin_ms = board.span()
         where = "".join(f" in {place}" for place in own_frames(self._frames())[:1])
         order = handover.decide(
             self._settings,
@@ -213,7 +211,7 @@ class Rescue:
         handover.say(self._settings, "rescued", "WARN", text, invocation, fields, metrics)
 
     def _times(self, invocation: Invocation) -> dict[str, int]:
-        left_ms, margin_ms = unpack_span(self._board.words[SPAN])
+        left_ms, margin_ms = self._board.span()
         remaining_ms = handover.remaining_ms(invocation)
         return {"elapsed_ms": max(left_ms - remaining_ms, 0), "remaining_ms": remaining_ms, "margin_ms": margin_ms}
 
@@ -229,7 +227,7 @@ class Rescue:
 
     def _until_ms(self, invocation: Invocation) -> int:
         """When to stop waiting for a delivery: the answer and the next process need the rest of the time."""
-        rescue = margins.rescue_ms(unpack_span(self._board.words[SPAN])[1], os.environ)
+        rescue = margins.rescue_ms(self._board.span()[1], os.environ)
         last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, invocation.deadline_ms - rescue // 4)
         return int(max(invocation.deadline_ms - rescue // 2, last_chance))
 

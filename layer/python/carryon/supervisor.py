@@ -20,13 +20,11 @@ from .board import (
     PHASE,
     RESCUED,
     RUN,
-    SPAN,
     STANDBY,
     UNDERSTUDY_SIGNAL,
     UNREACHABLE,
     WAKE,
     WAKE_SIGNAL,
-    unpack_span,
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
@@ -155,7 +153,7 @@ class Supervisor:
 
     def _watch_over(self, alarm_at_ms: int) -> float | None:
         words = self._board.words
-        left_ms, margin_ms = unpack_span(words[SPAN])
+        left_ms, margin_ms = self._board.span()
         rescue = rescue_ms(margin_ms, os.environ)
         phase = words[PHASE]
         if phase == LEFT:

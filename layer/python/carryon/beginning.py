@@ -1,0 +1,84 @@
+"""What an invocation asks for before its handler is called, unless it is the first of its chain and carries nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from . import handover, margins
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .bootstrap import Shim
+    from .invocation import Invocation
+
+
+def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:
+    """Put a state back and say what is to be said; False for no alarm.
+
+    Raises:
+        FaultException: the state cannot be put back.
+    """
+    if invocation.carried is not None:
+        _say(shim, "resumed", "INFO", "Carrying on", invocation, remaining_ms=max(left_ms, 0))
+        keep_carried_state(shim, invocation)
+    if shim.state is not None:
+        _put_state_back(shim, invocation)
+    if left_ms < margins.STEP_ASIDE_MS:
+        return step_aside(shim, invocation, "no time was left at the start")
+    if shim.settings.margin_ms is not None and shim.margin_ms < shim.settings.margin_ms:
+        _say_margin_cut(shim, invocation, left_ms)
+    return True
+
+
+def keep_carried_state(shim: Shim, invocation: Invocation) -> None:
+    """Keep the state that came with the event where a supervisor finds it that has to hand over."""
+    state = invocation.carried and invocation.carried.get("state")
+    if state is not None and shim.board is not None:
+        shim.board_is_used = True
+        shim.board.put_state(json.dumps(state).encode(), is_first=True)
+
+
+def step_aside(shim: Shim, invocation: Invocation, reason: str) -> bool:
+    """Say why there is no alarm; always False."""
+    _say(shim, "stepped_aside", "WARN", f"No alarm for this invocation: {reason}", invocation, reason=reason)
+    return False
+
+
+def say_completed(shim: Shim, invocation: Invocation, started_at: float) -> None:
+    """Say that the chain's work is done, in the invocation that began then (seconds since the epoch)."""
+    elapsed_ms = int((time.time() - started_at) * 1000)
+    _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms)
+
+
+def _put_state_back(shim: Shim, invocation: Invocation) -> None:
+    from .state import NotCarried
+
+    try:
+        shim.state.prepare(invocation.carried)
+    except NotCarried as error:
+        from . import ending
+
+        ending.fail("StateNotSerializable", str(error), [])
+
+
+def _say_margin_cut(shim: Shim, invocation: Invocation, left_ms: int) -> None:
+    if shim.margin_cut_said:
+        return
+    shim.margin_cut_said = True
+    _say(
+        shim,
+        "bad_setting",
+        "WARN",
+        "CARRYON_MARGIN is more than half of the time there is and was cut",
+        invocation,
+        name="CARRYON_MARGIN",
+        value=f"{shim.settings.margin_ms}ms",
+        allowed=f"at most half of the time left at the start, here {left_ms // 2}ms",
+    )
+
+
+def _say(shim: Shim, event: str, level: str, message: str, invocation: Invocation, **fields: Any) -> None:
+    handover.say(shim.settings, event, level, message, invocation, fields)

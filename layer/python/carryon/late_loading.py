@@ -1,0 +1,47 @@
+"""A process that replaced another asks for its event first, and imports the function within the invocation."""
+
+from __future__ import annotations
+
+import os
+import time
+from importlib import import_module
+
+from . import beginning, margins
+from .invocation import Invocation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .bootstrap import Shim
+
+_SNAP_START = "snap-start"
+
+
+def load(
+    shim: Shim, load_handler: Callable[[], Callable[[Any, Any], Any]], received: tuple[Any, ...] | None, event: Any
+) -> Callable[[Any, Any], Any]:
+    """Load the handler; no alarm interrupts that, but the supervisor watches over it.
+
+    Args:
+        received: the members of the invocation, None where nothing is known of it.
+        event: the same invocation's; a durable function's is left alone.
+    """
+    if received is not None and not (type(event) is dict and "DurableExecutionArn" in event):
+        _show(shim, Invocation(*received))
+    handler = load_handler()
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == _SNAP_START:
+        import_module("awslambdaric.lambda_runtime_hooks_runner").run_after_restore()
+    return handler
+
+
+def _show(shim: Shim, invocation: Invocation) -> None:
+    left_ms = int(invocation.deadline_ms - time.time() * 1000)
+    if shim.board is None or left_ms < margins.STEP_ASIDE_MS:
+        return
+    beginning.keep_carried_state(shim, invocation)
+    shim.board_is_used = True
+    margin_ms = margins.margin_ms(shim.settings, left_ms)
+    due = time.monotonic() + (left_ms - margin_ms) / 1000
+    shim.board.show(left_ms, margin_ms, invocation.deadline_ms - margin_ms, due)
