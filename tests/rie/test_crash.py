@@ -30,9 +30,8 @@ def _run(newest_runtime, layer, lambda_api):
         with Emulator(runtime, FUNCTIONS, "dying.handler", layer=layer, env=settings) as function:
             first = function.invoke({"do": do, "when": when})
             second = function.invoke({"do": "echo"})
-            processes = len(function.processes())
+            processes.wait_until(lambda: len(function.processes()) == 2, 5, "processes are left")
         assert second.json == {"do": "echo"}
-        assert processes == 2
         assert function.leftovers == []
         return first
 

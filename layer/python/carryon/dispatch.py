@@ -62,12 +62,18 @@ class Dispatch:
         words = self._board.words
         return words[ORDERS] != self._orders_seen or self._ordered_for == words[ALARM_AT_MS]
 
-    def wait(self, until_ms: int) -> tuple[int, str]:
-        """Wait for the order's outcome, and give up at that wall clock: an outcome of the board's, and the cause."""
+    def wait(self, until_ms: int, answer_by_ms: int) -> tuple[int, str]:
+        """Wait for the order's outcome: one of the board's, and the cause.
+
+        Args:
+            until_ms: wall clock at which it is given up.
+            answer_by_ms: the same for a request that is on its way then.
+        """
         board = self._board
         self.pass_on_order()
         while board.words[OUTCOME] in (PENDING, SENDING):
-            if time.time() * 1000 >= until_ms:
+            now_ms = time.time() * 1000
+            if now_ms >= (answer_by_ms if board.words[OUTCOME] == SENDING else until_ms):
                 self.dismiss()
                 self._note_end("the courier was not ready in the time that was left")
                 break

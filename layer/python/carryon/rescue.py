@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _STAGES = {RUN: "handler", FIRED: "handler", LEFT: "left running", HANDED: "answer"}
 _LAST_CHANCE_MS = 100
+_ANSWER_MS = 60
 # As many processes in a row may die with the same state before the work is given up.
 _CRASHES_MAX = 2
 
@@ -47,15 +48,19 @@ REPLACED, GONE_ON, LEFT_ALONE = range(3)
 
 
 class Rescue:
-    """Acts in the runtime process's place; the calling process is its parent."""
+    """Acts in the runtime process's place; the calling process is its parent.
+
+    `stopped` are the processes that are to be killed once there is another runtime.
+    """
 
     def __init__(self, board: Board, settings: Settings, dispatch: Dispatch) -> None:
+        self.stopped: list[int] = []
         self._board = board
         self._settings = settings
         self._dispatch = dispatch
 
     def stuck(self, child: int) -> int:
-        """Stop a process, hand over and answer in its place, and end it."""
+        """Stop a process with all that it has started, hand over and answer in its place."""
         board, words = self._board, self._board.words
         seen = words[ALARM_AT_MS], words[PHASE]
         phase = seen[1]
@@ -63,26 +68,22 @@ class Rescue:
         if (words[ALARM_AT_MS], words[PHASE]) != seen:
             processes.send([child], signal.SIGCONT)
             return GONE_ON
-        if phase == ANSWERED:
-            processes.send(self._stop_all([child]), signal.SIGKILL)
-            return REPLACED
         invocation = read(board)
-        stopped = self._stop_all([child]) if invocation else [child]
+        self.stopped = self._stop_all([child]) if invocation else [child]
+        if phase == ANSWERED:
+            return REPLACED
         answered = False
         try:
             if invocation:
                 words[PHASE] = RESCUED
                 if phase != LEFT:
-                    self._say_rescued(invocation, phase, len(stopped) - 1)
+                    self._say_rescued(invocation, phase, len(self.stopped) - 1)
                 answered = self._answer(invocation, phase)
         finally:
             if not answered:
                 words[PHASE] = phase
-                processes.send(stopped, signal.SIGCONT)
-        if not answered:
-            return LEFT_ALONE
-        processes.send(stopped, signal.SIGKILL)
-        return REPLACED
+                processes.send(self.stopped, signal.SIGCONT)
+        return REPLACED if answered else LEFT_ALONE
 
     def died(self, status: int, peak_kb: int) -> bool:
         """Answer for a process that died in an invocation, if nobody has; False if there was none.
@@ -96,14 +97,13 @@ class Rescue:
         if invocation is None:
             return False
         phase = words[PHASE]
-        stopped = self._stop_all()
+        self.stopped = self._stop_all()
         words[PHASE] = RESCUED
         if phase in (HANDED, LEFT):
-            self._say_rescued(invocation, phase, len(stopped))
+            self._say_rescued(invocation, phase, len(self.stopped))
             self._answer(invocation, phase)
         elif phase != ANSWERED:
             self._answer_crash(invocation, status, peak_kb)
-        processes.send(stopped, signal.SIGKILL)
         return True
 
     def _answer(self, invocation: Invocation, phase: int) -> bool:
@@ -113,7 +113,7 @@ class Rescue:
             event = json.loads(invocation.raw or b"null")
             began = time.monotonic()
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
-                outcome, cause = self._dispatch.wait(self._until_ms(invocation))
+                outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
                 answer = handover.settle(self._settings, invocation, event, outcome, cause, began)
             else:
                 answer = self._hand_over(invocation, event)
@@ -169,7 +169,7 @@ class Rescue:
         if not board.has_event() or not board.put_order(order.encode()):
             raise handover.Failure("DeliveryFailed", "the event or the state is larger than anything Lambda accepts")
         board.words[ORDERS] += 1
-        outcome, cause = self._dispatch.wait(order.until_ms)
+        outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
         return handover.settle(self._settings, invocation, event, outcome, cause, began)
 
     def _crashes(self, invocation: Invocation) -> int:
@@ -226,10 +226,16 @@ class Rescue:
         return [f'  File "{file}", line {line}, in {name}\n' for file, line, name in reversed(self._frames())]
 
     def _until_ms(self, invocation: Invocation) -> int:
-        """When to stop waiting for a delivery: the answer and the next process need the rest of the time."""
-        rescue = margins.rescue_ms(self._board.span()[1], os.environ)
-        last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, invocation.deadline_ms - rescue // 4)
-        return int(max(invocation.deadline_ms - rescue // 2, last_chance))
+        """When to stop trying to deliver: the answer and the next process need the rest of the time."""
+        last_chance = min(int(time.time() * 1000) + _LAST_CHANCE_MS, self._answer_by_ms(invocation))
+        return int(max(invocation.deadline_ms - self._rescue_ms() // 2, last_chance))
+
+    def _answer_by_ms(self, invocation: Invocation) -> int:
+        """When to stop waiting for a request that is on its way: given up, nobody knows whether it arrived."""
+        return int(invocation.deadline_ms - max(self._rescue_ms() // 4, _ANSWER_MS))
+
+    def _rescue_ms(self) -> int:
+        return margins.rescue_ms(self._board.span()[1], os.environ)
 
     def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words

@@ -28,7 +28,7 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import adopt_orphans
+from .processes import adopt_orphans, send
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -46,6 +46,8 @@ _STANDBY_NEEDS_KB = 20 << 10
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
 _LOOK_AGAIN_S = 0.001
+# The courier's end takes CPU time that the next process needs to ask for its event.
+_REST_S = 0.1
 # Of the time that a rescue has: how long before it the child is asked where it is.
 _DUMP_SHARE = 0.1
 
@@ -67,6 +69,7 @@ class Supervisor:
         self._prepared_for = 0
         self._dumped_for = 0
         self._done_with = 0
+        self._rests_until = 0.0
         self._told_to_end = False
         self._works = True
 
@@ -115,10 +118,14 @@ class Supervisor:
             return False
         from .rescue import Rescue
 
+        rescue = Rescue(self._board, self._settings, self._dispatch)
         try:
-            return Rescue(self._board, self._settings, self._dispatch).died(status, peak_kb) and self._go_on()
+            if not rescue.died(status, peak_kb):
+                return False
+            self._go_on(rescue.stopped)
         except Exception:
             return False
+        return True
 
     def _look(self) -> float | None:
         """`_tend`, after whose failure only signals are passed on; the runtime's life depends on this process."""
@@ -140,6 +147,12 @@ class Supervisor:
         words = self._board.words
         # Before the look: an invocation that starts after it then sends the signal that ends the wait.
         words[WAKE] = 1
+        if self._rests_until:
+            rest_s = self._rests_until - time.monotonic()
+            if rest_s > 0:
+                return rest_s
+            self._rests_until = 0.0
+            self._dismiss()
         self._dispatch.pass_on_order()
         alarm_at_ms = words[ALARM_AT_MS]
         if not alarm_at_ms or alarm_at_ms == self._done_with:
@@ -219,25 +232,26 @@ class Supervisor:
     def _rescue(self, alarm_at_ms: int) -> float | None:
         from .rescue import GONE_ON, REPLACED, Rescue
 
-        ending = Rescue(self._board, self._settings, self._dispatch).stuck(self._child)
+        rescue = Rescue(self._board, self._settings, self._dispatch)
+        ending = rescue.stuck(self._child)
         if ending == REPLACED:
-            self._go_on()
-            return None
+            self._go_on(rescue.stopped)
+            return _REST_S
         if ending != GONE_ON:
             self._done_with = alarm_at_ms
         return _LOOK_AGAIN_S
 
-    def _go_on(self) -> bool:
-        """Put another process in the place of the child that has ended."""
+    def _go_on(self, stopped: list[int]) -> None:
+        """Put another process in the place of the child, and kill that with all that was stopped."""
         words = self._board.words
-        self._runtimes.forget([self._child])
-        self._dispatch.dismiss()
         self._board.finish()
         self._forget_dump()
-        self._child = words[STANDBY] or self._runtimes.fork()
-        words[STANDBY] = words[ATTENDED] = 0
+        before, self._child = self._child, words[STANDBY] or self._runtimes.fork()
+        words[STANDBY] = 0
         self._runtimes.go(self._child)
-        return True
+        self._runtimes.forget([before])
+        send(stopped, signal.SIGKILL)
+        self._rests_until = time.monotonic() + _REST_S
 
     def _dismiss(self) -> None:
         """End the courier and the standby, and forget where the child was."""
