@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal
 import os
 import sys
+import time
 
 from . import hook
 from .settings import parse
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # In place of the interpreter's name: the options that come with it are set, and this is the second start.
 _OPTIONS_SET = ""
+_CHILD_FIRST_S = 0.05
 
 
 def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
@@ -125,6 +127,8 @@ def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> Stand
 
     status = 1
     try:
+        # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
+        time.sleep(_CHILD_FIRST_S)
         from .supervisor import Supervisor
 
         status = Supervisor(board, settings, child, pipe).run()

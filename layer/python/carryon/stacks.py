@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
 from .board import DUMP_SIGNAL
@@ -13,7 +12,7 @@ _enabled_for: list[int] = []
 
 _MAX = 256 << 10
 _POLL_S = 0.001
-_FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
+_FRAME = r'  File "(.*)", line (\d+) in (.*)'
 
 
 def write_on_signal(descriptor: int) -> None:
@@ -57,7 +56,9 @@ def forget(descriptor: int) -> None:
 
 def main_thread(descriptor: int) -> list[tuple[str, int, str]]:
     """The main thread's frames (file, line, function) of what was written, innermost first."""
+    import re
+
     text = os.pread(descriptor, _MAX, 0).decode("utf-8", "replace")
     # Threads are written from the newest on.
     last = re.split(r"^(?:Current thread|Thread) .*$", text, flags=re.MULTILINE)[-1]
-    return [(file, int(line), name) for file, line, name in _FRAME.findall(last)]
+    return [(file, int(line), name) for file, line, name in re.findall(_FRAME, last)]

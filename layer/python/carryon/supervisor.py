@@ -5,8 +5,9 @@ It keeps every signal blocked and takes them one by one, so nothing ever interru
 
 from __future__ import annotations
 
+# The C module: the signal module takes as long to import as all of the supervisor's own.
+import _signal as signal
 import os
-import signal
 import time
 
 from .board import (
@@ -99,14 +100,16 @@ class Supervisor:
         """Collect whoever has ended, orphans included; of the child, the exit status and the peak memory in KB."""
         while True:
             try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return None
+            if ended is None:
+                return None
+            # Not before somebody has ended: wait4() imports a module.
+            pid, status, usage = os.wait4(ended.si_pid, 0)
             self._runtimes.forget([pid])
             if pid == self._child:
                 return status, usage.ru_maxrss
-            if pid == 0:
-                return None
             if pid == self._board.words[COURIER]:
                 self._dispatch.note_end()
             if pid == self._board.words[STANDBY]:
