@@ -10,15 +10,27 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from quota import Quota
+
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 _ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
-_PATIENCE_S = 30
+_PATIENCE_S = 60
 _CORES = sorted(os.sched_getaffinity(0))
+
+
+class Served(NamedTuple):
+    """An invocation's end, times in seconds since the epoch."""
+
+    deadline_ms: int
+    answered_at: float
+    is_error: bool
+    answer: Any
+    next_at: float
 
 
 class Environment:
@@ -30,10 +42,19 @@ class Environment:
         layer: the unpacked layer, None for the bare runtime.
         handler: of bench/functions.
         env: more environment variables.
+        quota: share of a CPU that it gets; otherwise one core of its own.
+        log: where its standard output goes.
     """
 
     def __init__(
-        self, python: Path, bootstrap: Path, layer: Path | None, handler: str, env: dict[str, str] | None = None
+        self,
+        python: Path,
+        bootstrap: Path,
+        layer: Path | None,
+        handler: str,
+        env: dict[str, str] | None = None,
+        quota: Quota | None = None,
+        log: Path | None = None,
     ) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ready = selectors.DefaultSelector()
@@ -47,7 +68,7 @@ class Environment:
             "PATH": "/usr/bin:/bin",
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.getsockname()[1]}",
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(quota.memory_mb if quota else 1769),
             "AWS_EXECUTION_ENV": "AWS_Lambda_python{}.{}".format(*version),
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
@@ -59,7 +80,10 @@ class Environment:
             **(env or {}),
         }
         self._is_supervised = layer is not None
-        self._command = [*([layer / "carryon"] if layer else []), python, bootstrap]
+        command = [*([str(layer / "carryon")] if layer else []), str(python), str(bootstrap)]
+        self._command = quota.command(command) if quota else command
+        self._started = contextlib.nullcontext if quota else _on_another_core
+        self._log = log or Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Environment:
@@ -77,15 +101,36 @@ class Environment:
     def start(self) -> float:
         """Start the process; returns the seconds until it asks for its first invocation."""
         began = time.perf_counter()
-        with _on_another_core():
+        with self._started(), self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=FUNCTIONS, env=self._env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+                self._command, cwd=FUNCTIONS, env=self._env, stdin=subprocess.DEVNULL, stdout=log
             )
         self._wait_for_next()
         return time.perf_counter() - began
 
     def invoke(self, event: bytes, timeout_s: float) -> tuple[float, Any]:
         """Run one invocation; returns the seconds from the event's first byte to the answer's last, and the answer."""
+        connection, payload, _ = self._next_invocation(event, timeout_s)
+        began = time.perf_counter()
+        connection.sendall(payload)
+        connection, path, body = self._request()
+        seconds = time.perf_counter() - began
+        connection.sendall(_ANSWER)
+        if not path.endswith("/response"):
+            raise RuntimeError(f"{path}: {body[:500]!r}")
+        return seconds, json.loads(body)
+
+    def serve(self, event: bytes, timeout_s: float) -> Served:
+        """Run one invocation, however it ends, until the next one is asked for."""
+        connection, payload, deadline_ms = self._next_invocation(event, timeout_s)
+        connection.sendall(payload)
+        connection, path, body = self._request()
+        connection.sendall(_ANSWER)
+        answered_at = time.time()
+        self._wait_for_next()
+        return Served(deadline_ms, answered_at, not path.endswith("/response"), json.loads(body), time.time())
+
+    def _next_invocation(self, event: bytes, timeout_s: float) -> tuple[socket.socket, bytes, int]:
         self._wait_for_next()
         assert self._waiting
         self._number += 1
@@ -98,15 +143,7 @@ class Environment:
             f"Content-Length: {len(event)}\r\n\r\n"
         ).encode()
         connection, self._waiting = self._waiting, None
-        payload = head + event
-        began = time.perf_counter()
-        connection.sendall(payload)
-        connection, path, body = self._request()
-        seconds = time.perf_counter() - began
-        connection.sendall(_ANSWER)
-        if not path.endswith("/response"):
-            raise RuntimeError(f"{path}: {body[:500]!r}")
-        return seconds, json.loads(body)
+        return connection, head + event, deadline_ms
 
     def cpu_s(self) -> float:
         """CPU time that the runtime's process has taken, all threads, once it waits for the next event."""

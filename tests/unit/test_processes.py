@@ -69,16 +69,17 @@ def test_a_process_that_starts_others_all_the_time_is_stopped_with_all_of_them()
     code = (
         "import os, time\nfor _ in range(200):\n    if not os.fork():\n        time.sleep(60)\n    time.sleep(0.0005)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    above = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    top = subprocess.Popen([sys.executable, "-c", above, sys.executable, "-c", code], start_new_session=True)
     try:
-        wait_until(lambda: processes.descendants(parent.pid), 10, "it does not start anything")
-        stopped = processes.stop_all(os.getpid())
+        wait_until(lambda: len(processes.descendants(top.pid)) > 1, 10, "it does not start anything")
+        stopped = processes.stop_all(top.pid)
         assert {state(pid) for pid in stopped} == {"T"}
-        assert sorted(stopped) == sorted(processes.descendants(os.getpid()))
+        assert sorted(stopped) == sorted(processes.descendants(top.pid))
         assert len(stopped) > 1
     finally:
-        os.killpg(parent.pid, signal.SIGKILL)
-        parent.wait()
+        os.killpg(top.pid, signal.SIGKILL)
+        top.wait()
 
 
 def test_starts_are_told_apart():
