@@ -127,6 +127,10 @@ def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> Stand
 
     status = 1
     try:
+        from .processes import adopt_orphans
+
+        # Before the child can have any.
+        adopt_orphans()
         # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
         time.sleep(_CHILD_FIRST_S)
         from .supervisor import Supervisor

@@ -29,7 +29,7 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import adopt_orphans, send
+from .processes import send
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -80,7 +80,6 @@ class Supervisor:
         Raises:
             StartRuntime: in a process that was forked to be a runtime.
         """
-        adopt_orphans()
         signals = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
         while True:
             end = self._reap()
