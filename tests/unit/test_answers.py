@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.answers import answer, is_ordered_batch
+from carryon.answers import answer, batch_policy, unfinished
 
 HTTP = {
     "API Gateway v1": {
@@ -88,8 +88,27 @@ def test_any_other_caller_gets_the_notice(event):
     ids=lambda value: repr(value)[:60],
 )
 def test_ordered_batches_are_told_apart(event, ordered):
-    """Only these would let later records overtake the rest of this batch."""
-    assert is_ordered_batch(event) is ordered
+    """Only these would let later records overtake the rest of this batch, so their source keeps them."""
+    is_batch = ordered or event is SQS
+    assert batch_policy(event, None) == ("fail" if ordered else "continue" if is_batch else None)
+    for wanted in ("continue", "fail", "report"):
+        assert batch_policy(event, wanted) == (wanted if is_batch else None)
+
+
+@pytest.mark.parametrize(
+    ("records", "identifiers"),
+    [
+        ([{"messageId": "m1"}, {"messageId": "m2"}, {"messageId": "m3"}], ["m1", "m2", "m3"]),
+        ([{"kinesis": {"sequenceNumber": "495"}}, {"kinesis": {"sequenceNumber": "496"}}], ["495", "496"]),
+        ([{"dynamodb": {"SequenceNumber": "111"}}, {"dynamodb": {"SequenceNumber": "222"}}], ["111", "222"]),
+    ],
+    ids=["sqs", "kinesis", "dynamodb"],
+)
+def test_the_rest_of_a_batch_is_given_back(records, identifiers):
+    """From the first record that is not finished on, by the name that its source knows it by."""
+    for finished in range(len(records) + 1):
+        failures = unfinished({"Records": records}, finished)["batchItemFailures"]
+        assert [failure["itemIdentifier"] for failure in failures] == identifiers[finished:]
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.sampled_from(["aws:sqs", "aws:kinesis", "", ".fifo"])
@@ -100,4 +119,4 @@ names = st.sampled_from(["Records", "eventSource", "eventSourceARN", "requestCon
 def test_every_event_has_an_answer(event):
     """Events of a function's own may look like anything."""
     assert json.dumps(answer_to(event))
-    assert is_ordered_batch(event) in (True, False)
+    assert batch_policy(event, None) in ("continue", "fail", None)

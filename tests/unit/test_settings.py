@@ -26,8 +26,16 @@ GOOD = [
     ("CARRYON_MARGIN", "1500ms", {"margin_ms": 1_500}),
     ("CARRYON_MARGIN", "5%", {"margin_percent": 5.0}),
     ("CARRYON_MARGIN", "50%", {"margin_percent": 50.0}),
-    ("CARRYON_STATE", "done", {"state": ((None, "done"),)}),
-    ("CARRYON_STATE", "a, b.c:d ,a", {"state": ((None, "a"), ("b.c", "d"))}),
+    ("CARRYON_STATE", "done", {"state": ((None, None, "done", None),)}),
+    ("CARRYON_STATE", "a, b.c:d ,a", {"state": ((None, None, "a", None), ("b.c", None, "d", None))}),
+    ("CARRYON_STATE", "a=KEY, m:b = k-2", {"state": ((None, None, "a", "KEY"), ("m", None, "b", "k-2"))}),
+    ("CARRYON_STATE", "handler().a=KEY", {"state": ((None, "handler", "a", "KEY"),)}),
+    ("CARRYON_STATE", "m:f().a=KEY", {"state": (("m", "f", "a", "KEY"),)}),
+    ("CARRYON_STATE_INTO", "event", {"state_into": "event"}),
+    ("CARRYON_STATE_INTO", "both", {"state_into": "both"}),
+    ("CARRYON_EVENT", "current", {"event_as_left": True}),
+    ("CARRYON_EVENT", "original", {}),
+    ("CARRYON_BATCH", "report", {"batch": "report"}),
     ("CARRYON_MAX_HOPS", "0", {"max_hops": 0}),
     ("CARRYON_MAX_HOPS", "40", {"max_hops": 40}),
     ("CARRYON_RAISE", "TimeoutError", {"raise_timeout_error": True}),
@@ -47,7 +55,30 @@ GOOD = [
 BAD = [
     ("CARRYON_TO", ["Self", "work", ARN[:-5], ARN + ":", ARN + ":a:b", ARN.replace("lambda", "sqs"), ARN + "\n:x"]),
     ("CARRYON_MARGIN", ["2", "s", "-1s", "0s", "99ms", "0%", "51%", "1e3s", "٢s", "nan%", "1 000ms", "2m"]),
-    ("CARRYON_STATE", [",", "a,", "a b", "1a", ":a", "m:", "m..n:a", "a:b:c", "=KEY", "f().x", "a.b"]),
+    (
+        "CARRYON_STATE",
+        [
+            ",",
+            "a,",
+            "a b",
+            "1a",
+            ":a",
+            "m:",
+            "m..n:a",
+            "a:b:c",
+            "=KEY",
+            "f().x",
+            "a.b",
+            "a=",
+            "class",
+            "f().=K",
+            "f()=K",
+            "a=K,b=K",
+        ],
+    ),
+    ("CARRYON_STATE_INTO", ["Globals", "1", "globals,event"]),
+    ("CARRYON_EVENT", ["Current", "1"]),
+    ("CARRYON_BATCH", ["yes", "Report"]),
     ("CARRYON_MAX_HOPS", ["-1", "1.0", "²", "many", "1_0", "9" * 10]),
     ("CARRYON_RAISE", ["timeisup", "Exception", "1"]),
     ("CARRYON_RESPONSE", ["{", "Error", "NaN", '{"a": Infinity}', "[" * 200_000, "1e999", '"\\ud800"', '"\udcff"']),
@@ -60,7 +91,24 @@ BAD = [
 
 def test_defaults_need_no_variable():
     """A function that only sets the wrapper gets the alarm, and no continuation."""
-    assert (None, None, None, (), DEFAULT_MAX_HOPS, False, None, False, False, None, True, ()) == tuple(DEFAULT)
+    expected = (
+        None,
+        None,
+        None,
+        (),
+        "globals",
+        False,
+        None,
+        DEFAULT_MAX_HOPS,
+        False,
+        None,
+        False,
+        False,
+        None,
+        True,
+        (),
+    )
+    assert expected == tuple(DEFAULT)
 
 
 @pytest.mark.parametrize(("name", "value", "changed"), GOOD)

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.board import Board
-from carryon.state import NotCarried, State, keep, kept
+from carryon.progress import NotCarried
+from carryon.settings import parse
+from carryon.state import State
 
 HANDLER = "carryon_test_handler"
 OTHER = "carryon_test_other"
+
+
+def names(*written):
+    """Variables as CARRYON_STATE has them."""
+    return parse({"CARRYON_STATE": ",".join(written)}).state
 
 
 @pytest.fixture(name="handler")
@@ -32,11 +38,11 @@ def _other(monkeypatch):
 def test_state_goes_from_one_process_to_the_next(handler, other):
     """Each name in its own module; the handler's needs no prefix."""
     handler.done, other.place = [1], {"a": None}
-    state = State(((None, "done"), (OTHER, "place")), HANDLER)
+    state = State(names("done", f"{OTHER}:place"), HANDLER)
     captured = state.capture()
     handler.done, other.place = None, None
 
-    State(((None, "done"), (OTHER, "place")), HANDLER).prepare({"state": json.loads(captured)})
+    State(names("done", f"{OTHER}:place"), HANDLER).prepare({"state": json.loads(captured)})
 
     assert {"done": [1], f"{OTHER}:place": {"a": None}} == json.loads(captured)
     assert ([1], {"a": None}) == (handler.done, other.place)
@@ -45,7 +51,7 @@ def test_state_goes_from_one_process_to_the_next(handler, other):
 def test_what_is_changed_after_the_capture_does_not_travel(handler):
     """Clean-up code runs on after the alarm."""
     handler.done = [[1]]
-    captured = State(((None, "done"),), HANDLER).capture()
+    captured = State(names("done"), HANDLER).capture()
     handler.done[0].append(2)
     handler.done.append(3)
 
@@ -55,7 +61,7 @@ def test_what_is_changed_after_the_capture_does_not_travel(handler):
 def test_two_names_of_one_object_get_a_copy_each(handler):
     """JSON knows no identity, so none is promised."""
     handler.a = handler.b = [1]
-    state = State(((None, "a"), (None, "b")), HANDLER)
+    state = State(names("a", "b"), HANDLER)
 
     state.prepare({"state": json.loads(state.capture())})
 
@@ -66,7 +72,7 @@ def test_two_names_of_one_object_get_a_copy_each(handler):
 def test_a_new_chain_starts_from_the_first_values(handler):
     """A warm environment still holds what the last chain left."""
     handler.done = {"pages": []}
-    state = State(((None, "done"),), HANDLER)
+    state = State(names("done"), HANDLER)
     state.prepare({"state": {"done": {"pages": [1, 2]}}})
     handler.done["pages"].append(3)
 
@@ -82,7 +88,7 @@ def test_a_new_chain_starts_from_the_first_values(handler):
 def test_an_invocation_that_ran_out_of_time_nowhere_keeps_its_globals(handler):
     """Caches of a warm environment are the function's business until a chain begins."""
     handler.done = 0
-    state = State(((None, "done"),), HANDLER)
+    state = State(names("done"), HANDLER)
     handler.done = 7
 
     state.prepare(None)
@@ -92,7 +98,7 @@ def test_an_invocation_that_ran_out_of_time_nowhere_keeps_its_globals(handler):
 
 def test_a_global_that_was_not_there_at_first_is_taken_away_again(handler):
     """A new chain must not find what no module ever set."""
-    state = State(((None, "done"),), HANDLER)
+    state = State(names("done"), HANDLER)
     state.prepare({"state": {"done": 1}})
     assert 1 == handler.done
 
@@ -103,7 +109,7 @@ def test_a_global_that_was_not_there_at_first_is_taken_away_again(handler):
 def test_a_name_that_is_not_carried_gets_its_first_value(handler):
     """The successor may have been deployed with one name more."""
     handler.a, handler.b = 1, 2
-    state = State(((None, "a"), (None, "b")), HANDLER)
+    state = State(names("a", "b"), HANDLER)
     handler.b = 3
 
     state.prepare({"state": {"a": 9, "unknown": 0}})
@@ -131,7 +137,7 @@ def test_a_value_that_is_no_json_is_named_with_its_variable(handler, value):
     """The reader learns which variable to change."""
     handler.done = value
 
-    refusal = State(((None, "done"),), HANDLER).capture()
+    refusal = State(names("done"), HANDLER).capture()
 
     assert isinstance(refusal, NotCarried)
     assert f"CARRYON_STATE names done, but a {type(value).__name__} is not JSON" in str(refusal)
@@ -142,12 +148,12 @@ def test_no_value_makes_a_capture_raise(handler, value):
     """It runs in a signal handler."""
     handler.done = value
 
-    assert isinstance(State(((None, "done"),), HANDLER).capture(), NotCarried)
+    assert isinstance(State(names("done"), HANDLER).capture(), NotCarried)
 
 
 def test_a_missing_global_is_named(handler):
     """The text says the name and the module it was looked for in."""
-    refusal = State(((None, "done"),), HANDLER).capture()
+    refusal = State(names("done"), HANDLER).capture()
 
     assert f"CARRYON_STATE names done, but module {HANDLER} has no such global" == str(refusal)
 
@@ -160,7 +166,7 @@ def test_a_module_that_cannot_be_imported_is_no_trouble_before_it_matters(monkey
     (tmp_path / "carryon_test_broken.py").write_text(program)
     monkeypatch.syspath_prepend(tmp_path)
 
-    state = State((("carryon_test_broken", "done"),), HANDLER)
+    state = State(names("carryon_test_broken:done"), HANDLER)
     state.prepare(None)
 
     refusal = state.capture()
@@ -183,7 +189,7 @@ def test_any_json_value_survives(value):
     module.done = value
     sys.modules[HANDLER] = module
     try:
-        state = State(((None, "done"),), HANDLER)
+        state = State(names("done"), HANDLER)
         captured = state.capture()
         module.done = None
         state.prepare({"state": json.loads(captured)})
@@ -193,23 +199,91 @@ def test_any_json_value_survives(value):
     assert json.dumps(value) == json.dumps(module.done)
 
 
-@pytest.mark.parametrize("state", [b'{"a": 1}', NotCarried("no: \udcff")])
-def test_a_state_or_its_lack_is_kept_for_the_supervisor(state):
-    """It hears the same as the process that captured it."""
-    board = Board()
-    assert kept(board) is None
+@pytest.mark.parametrize(
+    ("written", "into", "in_event", "in_globals"),
+    [
+        ("done", "globals", {}, 7),
+        ("done", "event", {"done": 7}, 0),
+        ("done", "both", {"done": 7}, 7),
+        ("done=KEY", "globals", {"KEY": 7}, 7),
+        ("done=KEY", "event", {"KEY": 7}, 0),
+    ],
+)
+def test_the_successor_finds_its_state_where_it_was_asked_for(handler, written, into, in_event, in_globals):
+    """In the globals, in the event, or both; a key of its own means the event in any case."""
+    handler.done = 7
+    captured = State(names(written), HANDLER, into).capture()
+    handler.done = 0
 
-    keep(board, state)
+    event = State(names(written), HANDLER, into).prepare({"state": json.loads(captured)}, {"n": 1})
 
-    again = kept(board)
-    assert type(again) is type(state)
-    assert again == state or str(again) == "no: ?"
+    assert event == {"n": 1, **in_event}
+    assert handler.done == in_globals
 
 
-def test_a_state_that_is_too_large_is_said_so():
-    """Rather than the one before it."""
-    board = Board()
-    keep(board, b"{}")
-    keep(board, bytes(9 << 20))
+@pytest.mark.parametrize("value", [0, False, None, "", []])
+def test_falsy_values_are_put_back_as_such(handler, value):
+    """They are no missing ones."""
+    handler.done = value
+    state = State(names("done"), HANDLER, "both")
+    captured = state.capture()
+    handler.done = "changed"
 
-    assert isinstance(kept(board), NotCarried)
+    assert state.prepare({"state": json.loads(captured)}, {}) == {"done": value}
+    assert handler.done == value
+
+
+def test_the_event_itself_is_left_as_it_came(handler):
+    """Whoever holds it, it is not changed behind their back."""
+    event = {}
+    State(names("done"), HANDLER, "event").prepare({"state": {"done": 1}}, event)
+
+    assert event == {}
+
+
+def test_an_event_that_is_no_object_takes_no_state(handler):
+    """The error says what it is."""
+    with pytest.raises(NotCarried, match="done into the event, which is no object but a list"):
+        State(names("done"), HANDLER, "event").prepare({"state": {"done": 1}}, [])
+
+
+def running(handler, source="def work():\n    count = 3\n    return inner()\n"):
+    """Call a function of the handler's module, which calls `inner`, and return the frame that `inner` has."""
+    frames = []
+    handler.inner = lambda: frames.append(sys._getframe())
+    exec(source, vars(handler))
+    handler.work()
+    return frames[0]
+
+
+def test_a_local_of_a_running_function_goes_into_the_event(handler):
+    """As the function had it at that moment."""
+    state = State(names("work().count=POSITION"), HANDLER)
+    captured = state.capture(running(handler))
+
+    assert json.loads(captured) == {"work().count": 3}
+    assert state.prepare({"state": json.loads(captured)}, {}) == {"POSITION": 3}
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("other().count=K", "no function other of module carryon_test_handler was running"),
+        ("work().later=K", "function work had no such local yet"),
+    ],
+)
+def test_a_local_that_is_not_there_is_named(handler, written, complaint):
+    """With the function that was looked for."""
+    assert complaint in str(State(names(written), HANDLER).capture(running(handler)))
+
+
+def test_a_chain_that_goes_on_by_the_event_leaves_no_globals_behind_where_it_was_cut_short(handler):
+    """The next invocation finds them as after the import, whosever it is."""
+    handler.done = 0
+    state = State(names("done"), HANDLER, "event")
+    handler.done = 7
+    state.capture()
+
+    state.prepare({"state": {"done": 7}}, {})
+
+    assert handler.done == 0

@@ -35,12 +35,38 @@ def answer(event: Any, *, chain: str, hop: int, to: str) -> Any:
     return notice
 
 
-def is_ordered_batch(event: Any) -> bool:
-    """Whether the event is a batch whose order a continuation would break: SQS FIFO, Kinesis, DynamoDB streams."""
+def batch_policy(event: Any, wanted: str | None) -> str | None:
+    """What becomes of a batch whose time is up: continue, fail or report; None where the event is no batch.
+
+    Args:
+        wanted: what CARRYON_BATCH says. Without it a batch fails whose order a continuation would break: SQS FIFO,
+            Kinesis, DynamoDB streams.
+    """
     source = _source_of_batch(event)
     if source == "aws:sqs":
-        return str(event["Records"][0].get("eventSourceARN", "")).endswith(".fifo")
-    return source in _STREAMS
+        is_ordered = str(event["Records"][0].get("eventSourceARN", "")).endswith(".fifo")
+    elif source in _STREAMS:
+        is_ordered = True
+    else:
+        return None
+    return wanted or ("fail" if is_ordered else "continue")
+
+
+def unfinished(event: Any, finished: int) -> dict[str, Any]:
+    """The answer that gives a batch's records back to its source, from the first one that is not finished on."""
+    return {"batchItemFailures": [{"itemIdentifier": _identifier(record)} for record in records(event)[finished:]]}
+
+
+def records(event: Any) -> Any:
+    """A batch's list of records, None where the event has none."""
+    return event.get("Records") if isinstance(event, dict) else None
+
+
+def _identifier(record: dict[str, Any]) -> Any:
+    for member in ("kinesis", "dynamodb"):
+        if member in record:
+            return record[member].get("sequenceNumber") or record[member].get("SequenceNumber")
+    return record.get("messageId")
 
 
 def _wants_http(event: Any) -> bool:
@@ -51,7 +77,7 @@ def _wants_http(event: Any) -> bool:
 
 
 def _source_of_batch(event: Any) -> str | None:
-    records = event.get("Records") if isinstance(event, dict) else None
-    first = records[0] if isinstance(records, list) and records else None
+    all_of_it = records(event)
+    first = all_of_it[0] if isinstance(all_of_it, list) and all_of_it else None
     source = first.get("eventSource") if isinstance(first, dict) else None
     return source if isinstance(source, str) else None

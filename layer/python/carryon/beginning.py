@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
+import carryon
+
 from . import handover, margins
+from .progress import NotCarried, Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +18,10 @@ if TYPE_CHECKING:
 
 
 def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:
-    """Put a state back and say what is to be said; False for no alarm.
-
-    Raises:
-        FaultException: the state cannot be put back.
-    """
+    """Take up the progress that was carried, and say what is to be said; False for no alarm."""
     if invocation.carried is not None:
         _say(shim, "resumed", "INFO", "Carrying on", invocation, remaining_ms=max(left_ms, 0))
-        keep_carried_state(shim, invocation)
-    if shim.state is not None:
-        _put_state_back(shim, invocation)
+        keep_carried(shim, invocation)
     if left_ms < margins.STEP_ASIDE_MS:
         return step_aside(shim, invocation, "no time was left at the start")
     if shim.settings.margin_ms is not None and shim.margin_ms < shim.settings.margin_ms:
@@ -33,12 +29,11 @@ def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:
     return True
 
 
-def keep_carried_state(shim: Shim, invocation: Invocation) -> None:
-    """Keep the state that came with the event where a supervisor finds it that has to hand over."""
-    state = invocation.carried and invocation.carried.get("state")
-    if state is not None and shim.board is not None:
-        shim.board_is_used = True
-        shim.board.put_state(json.dumps(state).encode(), is_first=True)
+def keep_carried(shim: Shim, invocation: Invocation) -> None:
+    """Begin with the progress that came with the event."""
+    if invocation.carried is not None:
+        carryon._run = Run(shim, invocation.carried)
+        carryon._run.begin()
 
 
 def step_aside(shim: Shim, invocation: Invocation, reason: str) -> bool:
@@ -53,11 +48,14 @@ def say_completed(shim: Shim, invocation: Invocation, started_at: float) -> None
     _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms)
 
 
-def _put_state_back(shim: Shim, invocation: Invocation) -> None:
-    from .state import NotCarried
+def put_state_back(shim: Shim, invocation: Invocation, event: Any) -> Any:
+    """Set the variables of the state; returns the event with those that belong there.
 
+    Raises:
+        FaultException: the state cannot be put back.
+    """
     try:
-        shim.state.prepare(invocation.carried)
+        return shim.state.prepare(invocation.carried, event)
     except NotCarried as error:
         from . import ending
 

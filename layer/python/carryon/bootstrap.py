@@ -49,15 +49,16 @@ class Shim:
         self.settings = settings
         self.board = board
         self.state: Any = None
+        self.event: Any = None
         self.margin_ms = 0
         self.stack: list[tuple[Any, int]] = []
-        self.captured: Any = None
         self._client = client
         self._load = client._get_handler
         self._handle = client.handle_event_request
         self._extract_traceback = client.extract_traceback
         self._received: tuple[Any, ...] | None = None
-        self._begins_quietly = settings.margin_ms is None and not settings.state
+        self._begins_quietly = settings.margin_ms is None
+        self._keeps_event = settings.event_as_left or settings.batch == "report"
         self.margin_cut_said = False
         self._standby = standby
         self._started_late = standby is not None
@@ -73,6 +74,7 @@ class Shim:
         self._client._get_handler = self._get_handler
         self._client.handle_event_request = self._handle_event_request
         self._client.extract_traceback = self._traceback_without_shim
+        carryon._shim = self
         os.register_at_fork(after_in_child=self._detach)
         if self.board is not None:
             self.watchdog.stand_by()
@@ -116,7 +118,8 @@ class Shim:
         if self.settings.state:
             from .state import State
 
-            self.state = State(self.settings.state, name.rpartition(".")[0].replace("/", "."))
+            module = name.rpartition(".")[0].replace("/", ".")
+            self.state = State(self.settings.state, module, self.settings.state_into)
 
         def invoke(event: Any, context: Any) -> Any:
             return self._invoke(handler, event, context)
@@ -160,6 +163,7 @@ class Shim:
 
     def _invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
         received, self._received = self._received, None
+        carryon._run = None
         if received is None:
             return handler(event, context)
         carried = received[_CARRIED]
@@ -169,6 +173,12 @@ class Shim:
             if carried is None and "carryon" in event:
                 received, event = self._take(received, event)
                 carried = received[_CARRIED]
+        if self.state is not None:
+            from . import beginning
+
+            event = beginning.put_state_back(self, Invocation(*received), event)
+        if self._keeps_event:
+            self.event = event
         now = time.time()
         if not self._arm(received, now, sys._getframe()):
             return handler(event, context)
@@ -222,7 +232,6 @@ class Shim:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
         deadline_ms = received[2]
         left_ms = int(deadline_ms - now * 1000)
-        carryon._completed = False
         self.margin_ms = margin_ms = margins.margin_ms(self.settings, left_ms)
         alarm_at_ms = deadline_ms - margin_ms
         quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS
@@ -290,11 +299,11 @@ class Shim:
         if board is not None:
             board.words[PHASE] = FIRED
         if self.state is not None:
-            from .state import keep
+            carryon._current_run().keep_state(self.state.capture(frame))
+        if self.settings.event_as_left and board is not None:
+            from .event_as_left import keep
 
-            self.captured = self.state.capture()
-            if board is not None:
-                keep(board, self.captured)
+            keep(board, self.event)
 
     def _note_swallowed(self) -> None:
         if self.board is not None:

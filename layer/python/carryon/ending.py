@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .bootstrap import Shim
+    from .progress import NotCarried
 
 # How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
 Ending = namedtuple("Ending", "invocation event context started_at result failure")
@@ -39,14 +40,17 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         trace=os.environ.get("_X_AMZN_TRACE_ID") or invocation.trace,
     )
     left_running = _left_running(shim, started_at)
-    _say_time_is_up(shim, ending, left_running)
+    run = carryon._run
+    progress = run.progress() if run is not None else None
+    _say_time_is_up(shim, ending, left_running, progress)
 
-    if carryon._completed:
+    if run is not None and run.is_complete:
         shim.finish_board()
         if failure is None or isinstance(failure, carryon.TimeIsUp):
             return result
         raise failure
-    if failure is None and not (settings.to and settings.max_hops):
+    wants_report = handover.wants_report(settings, event)
+    if failure is None and not (settings.to and settings.max_hops) and not wants_report:
         shim.finish_board()
         return result
     if board is not None:
@@ -55,11 +59,15 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
     try:
+        if wants_report:
+            return handover.report(settings, invocation, event, progress)
+        if settings.event_as_left:
+            invocation = invocation._replace(raw=_event_as_left(board, event))
         order = handover.decide(
             settings,
             invocation,
             event,
-            shim.captured,
+            progress,
             started_at_ms=int(started_at * 1000),
             until_ms=margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000)),
             time_is_up=_time_is_up_text(shim),
@@ -72,13 +80,24 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         fail(error.kind, error.text, _stack_lines(shim))
 
 
+def _event_as_left(board: on_board.Board | None, event: Any) -> bytes:
+    from . import event_as_left
+
+    encoded = event_as_left.encode(event)
+    if not isinstance(encoded, bytes):
+        raise handover.not_carried(encoded)
+    if board is not None:
+        event_as_left.keep(board, event)
+    return encoded
+
+
 def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
     """Fail the invocation under an error type of ours, with the stack on which the alarm found the function."""
     fault = sys.modules["awslambdaric.lambda_runtime_exception"].FaultException
     raise fault(f"Carryon.{kind}", text, stack) from None
 
 
-def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str]) -> None:
+def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progress: bytes | NotCarried | None) -> None:
     failure = ending.failure
     fields: dict[str, Any] = {
         "elapsed_ms": int((time.time() - ending.started_at) * 1000),
@@ -92,8 +111,8 @@ def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str]) -> None
         fields["left_running"] = left_running[:_IN_LOG]
     if failure is not None and not isinstance(failure, carryon.TimeIsUp):
         fields["error"] = type(failure).__name__
-    if isinstance(shim.captured, bytes):
-        fields["state_bytes"] = len(shim.captured)
+    if isinstance(progress, bytes):
+        fields["state_bytes"] = len(progress)
     metrics = {"TimeIsUp": (1, "Count")}
     handover.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+# The members that are a chain's progress: named variables, the last checkpoint, and finished items by loop.
+PROGRESS = ("state", "checkpoint", "each")
+
 # What every envelope has within its first bytes, for a reader in a hurry.
 MARK = b'{"carryon":{'
 MARK_WITHIN = 256
@@ -112,6 +115,7 @@ def _is_good(meta: object) -> bool:
         and _is_id(meta.get("parent"))
         and _is_count(meta.get("started_at_ms"))
         and isinstance(meta.get("state", {}), dict)
+        and isinstance(meta.get("each", {}), dict) and all(map(_is_count, meta.get("each", {}).values()))
     )  # fmt: skip
 
 

@@ -11,8 +11,9 @@ import time
 from . import answers, log
 from . import board as on_board
 from .delivery import Order
+from .envelope import PROGRESS
 from .invocation import position
-from .state import NotCarried
+from .progress import RECORDS, NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def decide(
     settings: Settings,
     invocation: Invocation,
     event: Any,
-    state: bytes | NotCarried | None,
+    progress: bytes | NotCarried | None,
     *,
     started_at_ms: int,
     until_ms: int,
@@ -51,7 +52,7 @@ def decide(
 
     Args:
         event: the original event, decoded.
-        state: the state that travels, as JSON, or why it cannot.
+        progress: what travels of it, a JSON object of members of the envelope, or why it cannot.
         until_ms: wall clock at which nobody waits for the delivery any longer.
         time_is_up: message of the error where nothing is to be delivered.
         crashes: of how many processes in a row that state has seen the end; 0 when it is not a crash.
@@ -62,16 +63,15 @@ def decide(
     target = settings.to if settings.max_hops else None
     if target is None:
         raise Failure("TimeIsUp", f"{time_is_up}; set CARRYON_TO to have the work carried on")
-    if answers.is_ordered_batch(event):
-        text = f"{time_is_up}; an ordered batch is not continued elsewhere, its source delivers it again"
+    if answers.batch_policy(event, settings.batch) == "fail":
+        text = f"{time_is_up}; this batch is not continued elsewhere, its source delivers it again"
         raise Failure("TimeIsUp", text)
     chain, hop = position(invocation)
     if hop >= settings.max_hops:
         text = f"The chain {chain} has reached CARRYON_MAX_HOPS={settings.max_hops} and its work is not done"
         raise Failure("HopLimit", text, ("hop_limit", text, {}))
-    if isinstance(state, NotCarried):
-        line = ("delivery_failed", "The state cannot be carried on", {"cause": str(state)})
-        raise Failure("StateNotSerializable", str(state), line)
+    if isinstance(progress, NotCarried):
+        raise not_carried(progress)
     carried = invocation.carried
     meta = {
         "v": 1,
@@ -83,10 +83,32 @@ def decide(
     }
     if crashes:
         meta["crashes"] = crashes
-    if state is not None:
-        meta["state"] = json.loads(state)
+    if progress is not None:
+        meta.update((name, value) for name, value in json.loads(progress).items() if name in PROGRESS)
     arn = invocation.arn if target == "self" else target
     return Order(arn, invocation.tenant, invocation.trace, until_ms, meta)
+
+
+def wants_report(settings: Settings, event: Any) -> bool:
+    """Whether the rest of this batch is to be given back to its source."""
+    return answers.batch_policy(event, settings.batch) == "report"
+
+
+def report(
+    settings: Settings, invocation: Invocation, event: Any, progress: bytes | NotCarried | None
+) -> dict[str, Any]:
+    """The answer that gives the rest of a batch back to its source."""
+    finished = json.loads(progress).get(RECORDS, 0) if isinstance(progress, bytes) else 0
+    answer = answers.unfinished(event, finished)
+    fields = {"records_finished": finished, "records_left": len(answer["batchItemFailures"])}
+    say(settings, "reported", "INFO", "The rest of the batch is given back", invocation, fields)
+    return answer
+
+
+def not_carried(reason: NotCarried) -> Failure:
+    """How an invocation fails whose state cannot travel."""
+    line = ("delivery_failed", "The state cannot be carried on", {"cause": str(reason)})
+    return Failure("StateNotSerializable", str(reason), line)
 
 
 def settle(settings: Settings, invocation: Invocation, event: Any, outcome: int, cause: str, began: float) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 
+from . import envelope
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -26,16 +28,16 @@ def facts(
     trace: str | None,
     invocation_id: str | None,
 ) -> bytes:
-    """All of an invocation but its event, as it lies on the board. The state is kept there by itself."""
+    """All of an invocation but its event, as it lies on the board. Its progress is kept there by itself."""
     # No JSON for what every invocation has.
     line = f"{request_id}\n{arn}\n{deadline_ms}\n{tenant or ''}\n{trace or ''}\n{invocation_id or ''}\n"
     if carried is not None:
-        line += json.dumps({name: value for name, value in carried.items() if name != "state"})
+        line += json.dumps({name: value for name, value in carried.items() if name not in envelope.PROGRESS})
     return line.encode("utf-8", "replace")
 
 
 def read(board: Board) -> Invocation | None:
-    """The invocation that the board tells of, or None if it was too large for it. Its `carried` has no state."""
+    """The invocation that the board tells of, or None if it was too large for it. Its `carried` has no progress."""
     lines = board.facts().decode("utf-8", "replace").split("\n", 6)
     if len(lines) < 7:
         return None

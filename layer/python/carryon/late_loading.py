@@ -40,7 +40,7 @@ def _show(shim: Shim, invocation: Invocation) -> None:
     left_ms = int(invocation.deadline_ms - time.time() * 1000)
     if shim.board is None or left_ms < margins.STEP_ASIDE_MS:
         return
-    beginning.keep_carried_state(shim, invocation)
+    beginning.keep_carried(shim, invocation)
     shim.board_is_used = True
     margin_ms = margins.margin_ms(shim.settings, left_ms)
     due = time.monotonic() + (left_ms - margin_ms) / 1000

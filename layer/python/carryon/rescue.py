@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from . import crash, handover, margins, processes, runtime_api, stacks, state
+from . import crash, handover, margins, processes, progress, runtime_api, stacks
 from .board import (
     ALARM_AT_MS,
     ANSWERED,
@@ -152,13 +152,16 @@ class Rescue:
     def _hand_over(self, invocation: Invocation, event: Any, crashes: int = 0) -> Any:
         """Deliver the continuation and return the answer; raises Failure where there is none."""
         board = self._board
+        kept = progress.read(board)
+        if not crashes and handover.wants_report(self._settings, event):
+            return handover.report(self._settings, invocation, event, kept)
         left_ms, margin_ms = board.span()
         where = "".join(f" in {place}" for place in own_frames(self._frames())[:1])
         order = handover.decide(
             self._settings,
             invocation,
             event,
-            state.kept(board),
+            kept,
             started_at_ms=invocation.deadline_ms - left_ms,
             until_ms=self._until_ms(invocation),
             time_is_up=f"Time was up{where}, {margin_ms} ms before the deadline",

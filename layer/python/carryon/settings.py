@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import os
 import re
 from collections import namedtuple
@@ -10,15 +11,24 @@ from collections import namedtuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _Choice = TypeVar("_Choice")
 
 # A variable that cannot be used: its name, its value (cut), and what is allowed.
 Problem = namedtuple("Problem", "name value allowed")
 
+# A variable that belongs to the state: a global of the module (None: the handler's), or a local of that function; and
+# the key under which it goes into the event, None for its own name.
+StateName = namedtuple("StateName", "module function name key")
+
+STATE_INTO = ("globals", "event", "both")
+BATCH = ("continue", "fail", "report")
+
 Settings = namedtuple(
     "Settings",
-    "to margin_ms margin_percent state max_hops raise_timeout_error response response_error "
-    "continue_on_crash next_wrapper metrics problems",
+    "to margin_ms margin_percent state state_into event_as_left batch max_hops raise_timeout_error response "
+    "response_error continue_on_crash next_wrapper metrics problems",
 )
 
 MIN_MARGIN_MS = 100
@@ -63,8 +73,18 @@ def parse(environ: Mapping[str, str]) -> Settings:
         margin_ms=margin_ms,
         margin_percent=margin_percent,
         state=read(
-            "CARRYON_STATE", _state, (), "names of global variables separated by commas, each as name or module:name"
+            "CARRYON_STATE",
+            _state,
+            (),
+            "names separated by commas: name or module:name, with =EVENT_KEY or not, or function().name=EVENT_KEY",
         ),
+        state_into=read(
+            "CARRYON_STATE_INTO", _one_of({word: word for word in STATE_INTO}), "globals", ", ".join(STATE_INTO)
+        ),
+        event_as_left=read(
+            "CARRYON_EVENT", _one_of({"original": False, "current": True}), False, "original or current"
+        ),
+        batch=read("CARRYON_BATCH", _one_of({word: word for word in BATCH}), None, ", ".join(BATCH)),
         max_hops=read("CARRYON_MAX_HOPS", _count, DEFAULT_MAX_HOPS, "a whole number, 0 or more"),
         raise_timeout_error=read(
             "CARRYON_RAISE", _one_of({"TimeIsUp": False, "TimeoutError": True}), False, "TimeIsUp or TimeoutError"
@@ -89,6 +109,9 @@ _NAMES = (
     "CARRYON_TO",
     "CARRYON_MARGIN",
     "CARRYON_STATE",
+    "CARRYON_STATE_INTO",
+    "CARRYON_EVENT",
+    "CARRYON_BATCH",
     "CARRYON_MAX_HOPS",
     "CARRYON_RAISE",
     "CARRYON_RESPONSE",
@@ -120,15 +143,25 @@ def _margin(value: str) -> tuple[int | None, float | None]:
     return margin_ms, None
 
 
-def _state(value: str) -> tuple[tuple[str | None, str], ...]:
-    names: dict[tuple[str | None, str], None] = {}
+def _state(value: str) -> tuple[StateName, ...]:
+    names: dict[StateName, None] = {}
     for item in value.split(","):
-        module, colon, name = item.strip().rpartition(":")
-        parts = [name, *module.split(".")] if colon else [name]
-        if not all(part.isidentifier() for part in parts):
+        place, equals, key = item.strip().partition("=")
+        key = key.strip()
+        module, colon, name = place.strip().rpartition(":")
+        function, call, local = name.partition("().")
+        words = [*([function, local] if call else [name]), *(module.split(".") if colon else [])]
+        if not all(map(_is_name, words)) or (not key if equals or call else False):
             raise ValueError
-        names[module or None, name] = None
+        names[StateName(module or None, function if call else None, local if call else name, key or None)] = None
+    keys = [name.key for name in names if name.key]
+    if len(keys) > len(set(keys)):
+        raise ValueError
     return tuple(names)
+
+
+def _is_name(word: str) -> bool:
+    return word.isidentifier() and not keyword.iskeyword(word)
 
 
 def _count(value: str) -> int:
@@ -137,8 +170,8 @@ def _count(value: str) -> int:
     return int(value)
 
 
-def _one_of(words: Mapping[str, bool]) -> Callable[[str], bool]:
-    def convert(value: str) -> bool:
+def _one_of(words: Mapping[str, _Choice]) -> Callable[[str], _Choice]:
+    def convert(value: str) -> _Choice:
         if value not in words:
             raise ValueError
         return words[value]

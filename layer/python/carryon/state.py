@@ -1,4 +1,4 @@
-"""The globals that CARRYON_STATE names: captured at the alarm, put back before the successor's handler runs."""
+"""The variables that CARRYON_STATE names: captured at the alarm, put back before the successor's handler runs."""
 
 from __future__ import annotations
 
@@ -6,101 +6,128 @@ import importlib
 import json
 import sys
 
+from .progress import NotCarried
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
 
-    from .board import Board
-
-# No JSON begins with it.
-_NO_STATE = b"!"
+    from .settings import StateName
 
 _MISSING = object()
 
 
-class NotCarried(Exception):
-    """A value that cannot travel; the text names the variable and says why."""
-
-
 class State:
-    """The named globals of one function.
+    """The named variables of one function.
 
     Args:
-        names: pairs of module name (None: the handler's) and global.
+        names: as the settings have them.
         handler_module: name of the module that holds the handler, already imported.
+        into: where the successor finds the values: globals, event or both; one that has a key goes into the event too.
     """
 
-    def __init__(self, names: tuple[tuple[str | None, str], ...], handler_module: str) -> None:
-        self._names = [
-            (module or handler_module, name, f"{module}:{name}" if module else name) for module, name in names
-        ]
+    def __init__(self, names: tuple[StateName, ...], handler_module: str, into: str = "globals") -> None:
+        self._variables = [_Variable(name, handler_module, into) for name in names]
         self._changed = False
         self._initial = {}
-        for module, name, key in self._names:
-            try:
-                self._initial[key] = _copy(_globals(module).get(name, _MISSING))
-            except (Exception, SystemExit):
-                # Whatever the import of a user's module raises; capture() says so when it matters.
-                self._initial[key] = _MISSING
+        for variable in self._variables:
+            if variable.function is None:
+                try:
+                    self._initial[variable.id] = _copy(_globals(variable.module).get(variable.name, _MISSING))
+                except (Exception, SystemExit):
+                    # Whatever the import of a user's module raises; capture() says so when it matters.
+                    self._initial[variable.id] = _MISSING
 
-    def prepare(self, carried: dict[str, Any] | None) -> None:
-        """Set the globals to what the envelope carries, or to their first values where a chain before left its own.
+    def prepare(self, carried: dict[str, Any] | None, event: Any = None) -> Any:
+        """Set the variables to what the envelope carries, or to their first values where a chain before left its own.
 
         Args:
             carried: the members of the envelope this invocation came in, None for the first of a chain.
+            event: the invocation's.
+
+        Returns:
+            The event with the values that belong there.
 
         Raises:
-            NotCarried: a module that the state belongs to cannot be imported.
+            NotCarried: a module that the state belongs to cannot be imported, or the event cannot take a value.
         """
         state: dict[str, Any] = (carried or {}).get("state") or {}
-        if not state and not self._changed:
-            return
-        self._changed = bool(state)
-        for module, name, key in self._names:
-            value = state[key] if key in state else _copy(self._initial[key])
-            try:
-                if value is _MISSING:
-                    _globals(module).pop(name, None)
-                else:
-                    _globals(module)[name] = value
-            except (Exception, SystemExit) as error:
-                text = f"CARRYON_STATE names {key}, but its module cannot be imported: {error!r}"
-                raise NotCarried(text) from error
+        into_globals = {one.id: state[one.id] for one in self._variables if one.into_globals and one.id in state}
+        if into_globals or self._changed:
+            self._changed = bool(into_globals)
+            for variable in self._variables:
+                if variable.function is None:
+                    self._set(variable, into_globals)
+        values = {one.key: state[one.id] for one in self._variables if one.key and one.id in state}
+        if not values:
+            return event
+        if not isinstance(event, dict):
+            kind = type(event).__name__
+            raise NotCarried(f"CARRYON_STATE puts {', '.join(values)} into the event, which is no object but a {kind}")
+        return {**event, **values}
 
-    def capture(self) -> bytes | NotCarried:
+    def _set(self, variable: _Variable, state: dict[str, Any]) -> None:
+        value = state[variable.id] if variable.id in state else _copy(self._initial[variable.id])
+        try:
+            if value is _MISSING:
+                _globals(variable.module).pop(variable.name, None)
+            else:
+                _globals(variable.module)[variable.name] = value
+        except (Exception, SystemExit) as error:
+            text = f"CARRYON_STATE names {variable.id}, but its module cannot be imported: {error!r}"
+            raise NotCarried(text) from error
+
+    def capture(self, frame: FrameType | None = None) -> bytes | NotCarried:
         """The values as JSON, an object by name; or why they cannot be had.
 
         Never raises: it runs in a signal handler.
+
+        Args:
+            frame: the innermost one that is running, for the locals of its callers.
         """
         self._changed = True
         members = []
-        for module, name, key in self._names:
-            # No import here: the alarm may have come in the middle of one.
-            loaded = sys.modules.get(module)
-            value = vars(loaded).get(name, _MISSING) if loaded else _MISSING
-            if value is _MISSING:
-                return NotCarried(f"CARRYON_STATE names {key}, but module {module} has no such global")
+        for variable in self._variables:
             try:
-                text = json.dumps(value, allow_nan=False)
-                members.append(f"{json.dumps(key)}: {text}")
+                value = variable.value(frame)
+                members.append(f"{json.dumps(variable.id)}: {json.dumps(value, allow_nan=False)}")
+            except LookupError as error:
+                return NotCarried(f"CARRYON_STATE names {variable.id}, but {error.args[0]}")
             except Exception as error:
-                return NotCarried(f"CARRYON_STATE names {key}, but a {type(value).__name__} is not JSON: {error}")
+                return NotCarried(
+                    f"CARRYON_STATE names {variable.id}, but a {type(value).__name__} is not JSON: {error}"
+                )
         return f"{{{', '.join(members)}}}".encode()
 
 
-def keep(board: Board, state: bytes | NotCarried) -> None:
-    """Put a state on the board, or the reason why there is none."""
-    kept = state if isinstance(state, bytes) else _NO_STATE + str(state).encode("utf-8", "replace")
-    if not board.put_state(kept):
-        board.put_state(_NO_STATE + b"the state is larger than anything Lambda accepts")
+class _Variable:
+    def __init__(self, named: StateName, handler_module: str, into: str) -> None:
+        self.module = named.module or handler_module
+        self.function = named.function
+        self.name = named.name
+        owner = f"{named.function}()." if named.function else ""
+        self.id = f"{named.module}:{owner}{named.name}" if named.module else f"{owner}{named.name}"
+        self.into_globals = named.function is None and into != "event"
+        self.key: str | None = named.key or (named.name if into != "globals" else None)
 
-
-def kept(board: Board) -> bytes | NotCarried | None:
-    """What `keep` left on the board, None where it left nothing."""
-    state = board.state()
-    if state is not None and state.startswith(_NO_STATE):
-        return NotCarried(state[len(_NO_STATE) :].decode("utf-8", "replace"))
-    return state
+    def value(self, frame: FrameType | None) -> Any:
+        """The variable's value; raises LookupError with the reason where it has none."""
+        # No import here: the alarm may have come in the middle of one.
+        loaded = sys.modules.get(self.module)
+        if self.function is None:
+            value = vars(loaded).get(self.name, _MISSING) if loaded else _MISSING
+            if value is _MISSING:
+                raise LookupError(f"module {self.module} has no such global")
+            return value
+        names = vars(loaded) if loaded else None
+        while frame is not None and not (frame.f_code.co_name == self.function and frame.f_globals is names):
+            frame = frame.f_back
+        if frame is None:
+            raise LookupError(f"no function {self.function} of module {self.module} was running")
+        if self.name not in frame.f_locals:
+            raise LookupError(f"function {self.function} had no such local yet")
+        return frame.f_locals[self.name]
 
 
 def _globals(module: str) -> dict[str, Any]:

@@ -52,13 +52,15 @@ class Watchdog:
         clock: Callable[[], float] = time,
     ) -> None:
         self.phase = OFF
+        # How many blocks the handler is in that must not be interrupted.
+        self.shields = 0
         self.fired: BaseException | None = None
         self._error = error
         self._on_fire = on_fire
         self._on_swallowed = on_swallowed
         self._clock = clock
         self._pid = getpid()
-        self._alarm_at = 0.0
+        self.alarm_at = 0.0
         self._caller: FrameType | None = None
         self._handler = self._on_alarm
         self._previous: Any = None
@@ -89,7 +91,8 @@ class Watchdog:
         if _signal.getsignal(_SIGALRM) is None:
             return False
         self.fired = None
-        self._alarm_at = alarm_at
+        self.shields = 0
+        self.alarm_at = alarm_at
         self._caller = caller
         self._previous = _signal.signal(_SIGALRM, self._handler)
         self.phase = SET
@@ -138,7 +141,7 @@ class Watchdog:
         if self.phase in (OFF, FIRED) or getpid() != self._pid:
             return
         now = monotonic()
-        early = self._alarm_at - self._clock()
+        early = self.alarm_at - self._clock()
         if self._other_due and now >= self._other_due:
             self._pass_on(signum, frame)
         elif early <= _TOLERANCE_S:
@@ -153,12 +156,12 @@ class Watchdog:
 
     def _on_understudy(self, _: int, frame: FrameType | None) -> None:
         # The supervisor sends it again until it has had an effect.
-        if self.phase == CALLING and getpid() == self._pid and self._alarm_at - self._clock() <= _TOLERANCE_S:
+        if self.phase == CALLING and getpid() == self._pid and self.alarm_at - self._clock() <= _TOLERANCE_S:
             self._fire(frame)
 
     def _fire(self, frame: FrameType | None) -> bool:
-        """Raise in the handler; False if this is not the handler."""
-        root = frame if self.phase == CALLING else None
+        """Raise in the handler; False if this is not the handler, or a block of it that must not be interrupted."""
+        root = frame if self.phase == CALLING and not self.shields else None
         while root is not None and root.f_back is not self._caller:
             root = root.f_back
         if root is None or frame is None:
@@ -171,6 +174,11 @@ class Watchdog:
             self._unraisable = sys.unraisablehook = self._on_unraisable
         self._on_fire(frame)
         raise error
+
+    def make_up(self) -> None:
+        """Raise what came while it must not; called at the end of such a block, in one frame more."""
+        if getpid() == self._pid and self.alarm_at - self._clock() <= _TOLERANCE_S:
+            self._fire(sys._getframe(2))
 
     def _on_unraisable(self, unraisable: Any) -> None:
         """A destructor or a weak reference's callback was interrupted, from which no exception gets out."""
@@ -215,7 +223,7 @@ class Watchdog:
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
         """Do what the alarm that the function had set before the invocation would have done by now."""
         self._other_due = monotonic() + self._other_interval if self._other_interval else 0.0
-        self._set_timer(max(self._alarm_at - self._clock(), 0.0001))
+        self._set_timer(max(self.alarm_at - self._clock(), 0.0001))
         if callable(self._previous):
             self._previous(signum, frame)
         elif self._previous == _signal.SIG_DFL:

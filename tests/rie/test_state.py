@@ -1,0 +1,145 @@
+"""Wherever a function keeps its progress, the next hop finds it there."""
+
+import json
+
+import pytest
+
+from tests.support.emulator import Emulator
+from tests.support.functions import FUNCTIONS, continuing
+
+HOPS_MAX = 12
+LAST = 60
+
+
+@pytest.fixture(name="start")
+def _start(layer, lambda_api):
+    def start(runtime, handler="keeping.handler", **settings):
+        env = continuing(lambda_api, **settings)
+        return Emulator(runtime, FUNCTIONS, handler, layer=layer, env=env, timeout_s=2)
+
+    return start
+
+
+def follow(function, lambda_api, event):
+    """Invoke, and every continuation after it; returns all results."""
+    results = [function.invoke(event)]
+    while len(lambda_api.calls) == len(results) < HOPS_MAX:
+        results.append(function.invoke(lambda_api.calls[-1].payload))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("do", "settings"),
+    [
+        ("from_event", {"CARRYON_STATE": "count", "CARRYON_STATE_INTO": "event"}),
+        ("from_event", {"CARRYON_STATE": "count", "CARRYON_STATE_INTO": "both"}),
+        ("from_mapped_event", {"CARRYON_STATE": "count=CURRENT_STATE"}),
+        ("with_local", {"CARRYON_STATE": "with_local().position=POSITION"}),
+        ("in_event", {"CARRYON_EVENT": "current"}),
+    ],
+)
+def test_a_chain_ends_as_one_long_run_would(do, settings, edge_runtime, start, lambda_api):
+    """Three hops' work; the handler's code takes up what it finds."""
+    with start(edge_runtime, **settings) as function:
+        results = follow(function, lambda_api, {"do": do})
+        fresh = function.invoke({"do": "echo"})
+
+    assert results[-1].json == (list(range(LAST)) if do == "in_event" else LAST)
+    assert len(results) == 3
+    assert fresh.json["event"] == {"do": "echo"}
+    if settings.get("CARRYON_STATE_INTO") == "both":
+        assert fresh.json["count"] == 0
+
+
+def test_an_event_that_is_not_json_any_more_fails_the_invocation(newest_runtime, start, lambda_api):
+    """The message says so, and Lambda keeps the original."""
+    with start(newest_runtime, CARRYON_EVENT="current") as function:
+        result = function.invoke({"do": "spoils_event"})
+
+    assert result.error_type == "Carryon.StateNotSerializable"
+    assert "CARRYON_EVENT=current" in result.json["errorMessage"]
+    assert "object" in result.json["errorMessage"]
+    assert lambda_api.calls == []
+
+
+def test_a_stuck_handlers_event_is_carried_on_as_it_was_at_the_alarm(edge_runtime, start, lambda_api):
+    """The supervisor takes it from the board."""
+    with start(edge_runtime, CARRYON_EVENT="current") as function:
+        function.invoke({"do": "swallow_with_event"})
+
+    (call,) = lambda_api.calls
+    assert {**call.json, "carryon": None} == {"do": "swallow_with_event", "done": "so far", "carryon": None}
+
+
+def test_state_for_an_event_that_is_no_object_fails_the_hop(newest_runtime, start, lambda_api):
+    """The error names the variable and what the event is."""
+    from carryon import envelope
+
+    meta = {"v": 1, "chain": "c-1", "hop": 1, "cause": "time", "parent": "r", "started_at_ms": 1, "state": {"count": 1}}
+    with start(newest_runtime, CARRYON_STATE="count", CARRYON_STATE_INTO="event") as function:
+        result = function.invoke(envelope.wrap(b"[1]", meta))
+
+    assert result.error_type == "Carryon.StateNotSerializable"
+    assert "count into the event, which is no object but a list" in result.json["errorMessage"]
+
+
+def sqs(bodies, arn="arn:aws:sqs:us-east-1:123456789012:queue"):
+    records = [
+        {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "eventSourceARN": arn}
+        for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+def stream(bodies, name, key):
+    records = [
+        {"body": body, "eventSource": f"aws:{name}", name: {key: f"m{number}"}} for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+SOURCES = {
+    "sqs": sqs,
+    "fifo": lambda bodies: sqs(bodies, "arn:aws:sqs:us-east-1:123456789012:queue.fifo"),
+    "kinesis": lambda bodies: stream(bodies, "kinesis", "sequenceNumber"),
+    "dynamodb": lambda bodies: stream(bodies, "dynamodb", "SequenceNumber"),
+}
+
+
+@pytest.mark.parametrize("last", ["slow", "stuck"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_rest_of_a_batch_is_given_back_when_asked_for(source, last, newest_runtime, start, lambda_api):
+    """From the first record that is not finished on; nothing is continued."""
+    with start(newest_runtime, "keeping.batch", CARRYON_BATCH="report") as function:
+        result = function.invoke(SOURCES[source](["quick", "quick", last, "never"]))
+
+    assert result.json == {"batchItemFailures": [{"itemIdentifier": "m2"}, {"itemIdentifier": "m3"}]}
+    assert result.events[-1] == "reported"
+    assert (result.lines[-1]["carryon"]["records_finished"], result.lines[-1]["carryon"]["records_left"]) == (2, 2)
+    assert lambda_api.calls == []
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "outcome"),
+    [
+        ("sqs", None, "continued"),
+        ("fifo", None, "Carryon.TimeIsUp"),
+        ("kinesis", None, "Carryon.TimeIsUp"),
+        ("dynamodb", None, "Carryon.TimeIsUp"),
+        ("sqs", "fail", "Carryon.TimeIsUp"),
+        ("fifo", "continue", "continued"),
+    ],
+)
+def test_a_batch_is_continued_or_fails_as_its_source_needs(source, wanted, outcome, newest_runtime, start, lambda_api):
+    """Never a partial answer unless asked for; a continued one goes on with the record that was interrupted."""
+    settings = {"CARRYON_BATCH": wanted} if wanted else {}
+    with start(newest_runtime, "keeping.batch", **settings) as function:
+        result = function.invoke(SOURCES[source](["quick", "slow"]))
+
+    if outcome == "continued":
+        assert result.events[-1] == "continued"
+        assert lambda_api.calls[0].json["carryon"]["each"] == {"0": 1}
+    else:
+        assert result.error_type == outcome
+        assert lambda_api.calls == []
+    assert "itemIdentifier" not in json.dumps(result.json)
