@@ -163,6 +163,9 @@ class Watchdog:
         """Raise in the handler; False if this is not the handler, or a block of it that must not be interrupted."""
         root = frame if self.phase == CALLING and not self.shields else None
         while root is not None and root.f_back is not self._caller:
+            if root.f_code is _HOOK:
+                # What is raised there is lost.
+                return False
             root = root.f_back
         if root is None or frame is None:
             return False
@@ -245,6 +248,9 @@ class Watchdog:
             return False
         earlier, later = self._due_from - _SAME_TIMER_S, self.due + _SAME_TIMER_S
         return asked_at + remaining > later or monotonic() + remaining < earlier
+
+
+_HOOK = Watchdog._on_unraisable.__code__
 
 
 def _trace_nothing(*_: Any) -> None:
