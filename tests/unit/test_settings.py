@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.settings import DEFAULT_MAX_HOPS, parse
+from carryon.settings import DEFAULT_MAX_HOPS, DEFAULT_STALL_HOPS, NO_GOOD_KEY, NOT_SHOWN, parse
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:work"
+TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/leases"
+PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/carryon/key"
+SECRET = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:carryon/key-AbCdEf"
+KEY = "correct horse battery staple"
 DEFAULT = parse({})
 
 GOOD = [
@@ -18,6 +22,8 @@ GOOD = [
     ("CARRYON_TO", ARN + ":$LATEST", {"to": ARN + ":$LATEST"}),
     ("CARRYON_TO", ARN.replace("arn:aws:", "arn:aws-cn:"), {"to": ARN.replace("arn:aws:", "arn:aws-cn:")}),
     ("CARRYON_TO", f"  {ARN}\n", {"to": ARN}),
+    ("CARRYON_TO", "log", {"to": "log"}),
+    ("CARRYON_FALLBACK_TO", ARN, {"fallback_to": ARN}),
     ("CARRYON_MARGIN", "2s", {"margin_ms": 2_000}),
     ("CARRYON_MARGIN", "1.5s", {"margin_ms": 1_500}),
     ("CARRYON_MARGIN", "2.3s", {"margin_ms": 2_300}),
@@ -38,6 +44,22 @@ GOOD = [
     ("CARRYON_BATCH", "report", {"batch": "report"}),
     ("CARRYON_MAX_HOPS", "0", {"max_hops": 0}),
     ("CARRYON_MAX_HOPS", "40", {"max_hops": 40}),
+    ("CARRYON_STALL_HOPS", "0", {"stall_hops": 0}),
+    ("CARRYON_STALL_HOPS", "7", {"stall_hops": 7}),
+    ("CARRYON_MAX_AGE", "30s", {"max_age_ms": 30_000}),
+    ("CARRYON_MAX_AGE", "90m", {"max_age_ms": 5_400_000}),
+    ("CARRYON_MAX_AGE", "6 h", {"max_age_ms": 21_600_000}),
+    ("CARRYON_MAX_AGE", "2d", {"max_age_ms": 172_800_000}),
+    ("CARRYON_BUCKET", "my.bucket-1", {"bucket": "my.bucket-1"}),
+    ("CARRYON_TABLE", "leases", {"table": "leases"}),
+    ("CARRYON_TABLE", TABLE, {"table": TABLE}),
+    ("CARRYON_TABLE_ALWAYS", "1", {"table_always": True}),
+    ("CARRYON_SIGNING_KEY", KEY, {"signing_keys": (KEY,)}),
+    (
+        "CARRYON_SIGNING_KEY",
+        f"{PARAMETER}, {SECRET} ,{KEY}",
+        {"signing_keys": (PARAMETER, SECRET, KEY)},
+    ),
     ("CARRYON_RAISE", "TimeoutError", {"raise_timeout_error": True}),
     ("CARRYON_RAISE", "TimeIsUp", {}),
     ("CARRYON_RESPONSE", "error", {"response_error": True}),
@@ -52,8 +74,19 @@ GOOD = [
     ("CARRYON_DISABLED", "1", {}),
     ("CARRYON_DISABLED", "0", {}),
 ]
+BAD_KEYS = [
+    "short",
+    "fifteen letters",
+    f"{KEY},",
+    f"{KEY},short",
+    f"{KEY}\udcff",
+    PARAMETER.replace("ssm", "kms"),
+    PARAMETER[:-12],
+    SECRET.replace("123456789012", "1234"),
+]
 BAD = [
     ("CARRYON_TO", ["Self", "work", ARN[:-5], ARN + ":", ARN + ":a:b", ARN.replace("lambda", "sqs"), ARN + "\n:x"]),
+    ("CARRYON_FALLBACK_TO", ["self", "log", ARN.replace("lambda", "sqs")]),
     ("CARRYON_MARGIN", ["2", "s", "-1s", "0s", "99ms", "0%", "51%", "1e3s", "٢s", "nan%", "1 000ms", "2m"]),
     (
         "CARRYON_STATE",
@@ -80,6 +113,11 @@ BAD = [
     ("CARRYON_EVENT", ["Current", "1"]),
     ("CARRYON_BATCH", ["yes", "Report"]),
     ("CARRYON_MAX_HOPS", ["-1", "1.0", "²", "many", "1_0", "9" * 10]),
+    ("CARRYON_STALL_HOPS", ["-1", "three"]),
+    ("CARRYON_MAX_AGE", ["6", "0h", "h", "1.5h", "-1d", "6H", "500ms", "1w", "9999999999s"]),
+    ("CARRYON_BUCKET", ["s3://bucket", "Bucket", "b", "bucket/folder", "-bucket", "arn:aws:s3:::bucket"]),
+    ("CARRYON_TABLE", ["t", "my table", TABLE + "/index/a", TABLE.replace("dynamodb", "s3")]),
+    ("CARRYON_TABLE_ALWAYS", ["yes", "2"]),
     ("CARRYON_RAISE", ["timeisup", "Exception", "1"]),
     ("CARRYON_RESPONSE", ["{", "Error", "NaN", '{"a": Infinity}', "[" * 200_000, "1e999", '"\\ud800"', '"\udcff"']),
     ("CARRYON_ON_CRASH", ["Continue", "1", "retry"]),
@@ -91,24 +129,14 @@ BAD = [
 
 def test_defaults_need_no_variable():
     """A function that only sets the wrapper gets the alarm, and no continuation."""
-    expected = (
-        None,
-        None,
-        None,
-        (),
-        "globals",
-        False,
-        None,
-        DEFAULT_MAX_HOPS,
-        False,
-        None,
-        False,
-        False,
-        None,
-        True,
-        (),
-    )
-    assert expected == tuple(DEFAULT)
+    set_without_asking = {
+        "state_into": "globals",
+        "max_hops": DEFAULT_MAX_HOPS,
+        "stall_hops": DEFAULT_STALL_HOPS,
+        "metrics": True,
+    }
+
+    assert {name: value for name, value in DEFAULT._asdict().items() if value} == set_without_asking
 
 
 @pytest.mark.parametrize(("name", "value", "changed"), GOOD)
@@ -128,19 +156,29 @@ def test_a_bad_value_is_named_and_the_default_taken(name, value):
     assert problem.allowed
 
 
-@pytest.mark.parametrize("name", [*dict(BAD), "CARRYON_LATER"])
+@pytest.mark.parametrize("value", BAD_KEYS)
+def test_a_bad_key_closes_and_is_not_shown(value):
+    """Signed chains are asked for, so without a usable key nothing is signed and nothing counts as signed."""
+    settings = parse({"CARRYON_SIGNING_KEY": value})
+
+    (problem,) = settings.problems
+    assert ("CARRYON_SIGNING_KEY", NOT_SHOWN) == (problem.name, problem.value)
+    assert settings == DEFAULT._replace(signing_keys=NO_GOOD_KEY, problems=(problem,))
+
+
+@pytest.mark.parametrize("name", [*dict(BAD), "CARRYON_SIGNING_KEY", "CARRYON_LATER"])
 @pytest.mark.parametrize("value", ["", "  \t"])
 def test_an_empty_value_counts_as_unset(name, value):
     """Templates set variables to nothing."""
     assert parse({name: value}) == DEFAULT
 
 
-@pytest.mark.parametrize("name", ["CARRYON_MARGINS", "CARRYON_", "CARRYON_Max_Hops"])
+@pytest.mark.parametrize("name", ["CARRYON_MARGINS", "CARRYON_", "CARRYON_Max_Hops", "CARRYON_SIGNING_KEYS"])
 def test_a_variable_that_does_not_exist_is_named(name):
-    """A typo is not silently the default."""
-    (problem,) = parse({name: "1"}).problems
+    """A typo is not silently the default, and what it says is not shown: it may be a key."""
+    (problem,) = parse({name: KEY}).problems
 
-    assert (name, "1") == (problem.name, problem.value)
+    assert (name, NOT_SHOWN) == (problem.name, problem.value)
     assert "CARRYON_MARGIN," in problem.allowed
 
 
@@ -156,7 +194,11 @@ def test_every_bad_variable_is_named():
     assert set(environ) == {problem.name for problem in parse(environ).problems}
 
 
-names = st.sampled_from([name for name, _ in BAD]) | st.text(max_size=9).map("CARRYON_".__add__) | st.text(max_size=9)
+names = (
+    st.sampled_from([*dict(BAD), "CARRYON_SIGNING_KEY"])
+    | st.text(max_size=9).map("CARRYON_".__add__)
+    | st.text(max_size=9)
+)
 texts = st.text(max_size=30) | st.sampled_from([value for _, values in BAD for value in values]) | st.text("1.5ms%, :")
 
 
@@ -167,6 +209,7 @@ def test_no_environment_raises(environ):
 
     assert settings.margin_ms is None or settings.margin_percent is None
     assert settings.max_hops >= 0
+    assert bool(settings.signing_keys) == bool(environ.get("CARRYON_SIGNING_KEY", "").strip())
     assert settings.response is None or json.loads(settings.response) is not settings
     assert {problem.name for problem in settings.problems} <= set(environ)
     assert len(settings.problems) == len({problem.name for problem in settings.problems})

@@ -11,7 +11,7 @@ import time
 from . import answers, log
 from . import board as on_board
 from .delivery import Order
-from .envelope import PROGRESS
+from .envelope import PROGRESS, wrap
 from .invocation import position
 from .progress import RECORDS, NotCarried
 
@@ -85,8 +85,23 @@ def decide(
         meta["crashes"] = crashes
     if progress is not None:
         meta.update((name, value) for name, value in json.loads(progress).items() if name in PROGRESS)
+    if target == "log":
+        raise _dry_run(invocation, meta, time_is_up)
     arn = invocation.arn if target == "self" else target
     return Order(arn, invocation.tenant, invocation.trace, until_ms, meta)
+
+
+def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> Failure:
+    fields = {
+        "would_be_hop": meta["hop"],
+        "would_be_to": invocation.arn,
+        "event_bytes": len(invocation.raw),
+        "envelope_bytes": len(wrap(invocation.raw, meta)),
+    }
+    if "state" in meta:
+        fields["state_bytes"] = len(json.dumps(meta["state"], separators=(",", ":")))
+    text = f"{time_is_up}; CARRYON_TO=log is a dry run: the work is not carried on"
+    return Failure("TimeIsUp", text, ("dry_run", "This would have been sent; the work is not carried on", fields))
 
 
 def wants_report(settings: Settings, event: Any) -> bool:

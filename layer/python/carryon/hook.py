@@ -90,9 +90,11 @@ def _report(settings: Settings, no_shim: str, no_supervisor: str) -> None:
     for reason in filter(None, (no_shim, no_supervisor)):
         log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
     for name, value, allowed in settings.problems:
+        # Where there is to be a key, none at all would be worse than no chain.
+        instead = "no chain goes on" if name == "CARRYON_SIGNING_KEY" else "its default is taken"
         log.write(
             "bad_setting",
             "ERROR",
-            f"{name} is not usable and its default is taken; allowed: {allowed}",
+            f"{name} is not usable and {instead}; allowed: {allowed}",
             {"name": name, "value": value, "allowed": allowed},
         )

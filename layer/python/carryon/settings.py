@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     _Choice = TypeVar("_Choice")
 
-# A variable that cannot be used: its name, its value (cut), and what is allowed.
+# A variable that cannot be used: its name, its value (cut, or not shown), and what is allowed.
 Problem = namedtuple("Problem", "name value allowed")
 
 # A variable that belongs to the state: a global of the module (None: the handler's), or a local of that function; and
@@ -27,19 +27,28 @@ BATCH = ("continue", "fail", "report")
 
 Settings = namedtuple(
     "Settings",
-    "to margin_ms margin_percent state state_into event_as_left batch max_hops raise_timeout_error response "
-    "response_error continue_on_crash next_wrapper metrics problems",
+    "to fallback_to margin_ms margin_percent state state_into event_as_left batch max_hops stall_hops max_age_ms "
+    "raise_timeout_error response response_error continue_on_crash bucket table table_always signing_keys next_wrapper "
+    "metrics problems",
 )
 
 MIN_MARGIN_MS = 100
 MAX_MARGIN_PERCENT = 50
 DEFAULT_MAX_HOPS = 12
+DEFAULT_STALL_HOPS = 3
+MIN_KEY_LENGTH = 16
 
+# What the signing keys are where the variable cannot be used: there are some, and none of them is good.
+NO_GOOD_KEY = ("",)
+
+NOT_SHOWN = "(not shown)"
 _VALUE_MAX = 200
 _FUNCTION_ARN = re.compile(
     r"arn:aws(-[a-z]+)*:lambda:[a-z]{2}(-[a-z]+)+-\d+:\d{12}:function:[\w-]{1,140}(:(\$LATEST|[\w-]{1,129}))?", re.ASCII
 )
 _MARGIN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|%)", re.ASCII)
+_ACCOUNT_ARN = r"arn:aws(-[a-z]+)*:%s:[a-z]{2}(-[a-z]+)+-\d+:\d{12}:%s"
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 
 
@@ -54,7 +63,7 @@ def parse(environ: Mapping[str, str]) -> Settings:
         try:
             return convert(value)
         except (ValueError, RecursionError):
-            problems.append(Problem(name, value[:_VALUE_MAX], allowed))
+            problems.append(Problem(name, value[:_VALUE_MAX] if name != "CARRYON_SIGNING_KEY" else NOT_SHOWN, allowed))
             return default
 
     margin_ms, margin_percent = read(
@@ -68,8 +77,16 @@ def parse(environ: Mapping[str, str]) -> Settings:
         "CARRYON_RESPONSE", _response, (None, False), "a JSON text to answer with, or the word error"
     )
     read("CARRYON_DISABLED", _one_of({"0": False, "1": True}), False, "1 to switch the layer off, or 0")
+    signing_keys = read(
+        "CARRYON_SIGNING_KEY",
+        _signing_keys,
+        NO_GOOD_KEY,
+        f"keys separated by commas, each of at least {MIN_KEY_LENGTH} characters, or the ARN of an SSM parameter or a "
+        "Secrets Manager secret",
+    )
     settings = Settings(
-        to=read("CARRYON_TO", _target, None, "self, or the ARN of a Lambda function"),
+        to=read("CARRYON_TO", _target, None, "self, log, or the ARN of a Lambda function"),
+        fallback_to=read("CARRYON_FALLBACK_TO", _function, None, "the ARN of a Lambda function"),
         margin_ms=margin_ms,
         margin_percent=margin_percent,
         state=read(
@@ -86,6 +103,8 @@ def parse(environ: Mapping[str, str]) -> Settings:
         ),
         batch=read("CARRYON_BATCH", _one_of({word: word for word in BATCH}), None, ", ".join(BATCH)),
         max_hops=read("CARRYON_MAX_HOPS", _count, DEFAULT_MAX_HOPS, "a whole number, 0 or more"),
+        stall_hops=read("CARRYON_STALL_HOPS", _count, DEFAULT_STALL_HOPS, "a whole number, 0 or more"),
+        max_age_ms=read("CARRYON_MAX_AGE", _age, None, "a time such as 30s, 90m, 6h or 2d, at least 1s"),
         raise_timeout_error=read(
             "CARRYON_RAISE", _one_of({"TimeIsUp": False, "TimeoutError": True}), False, "TimeIsUp or TimeoutError"
         ),
@@ -94,6 +113,10 @@ def parse(environ: Mapping[str, str]) -> Settings:
         continue_on_crash=read(
             "CARRYON_ON_CRASH", _one_of({"report": False, "continue": True}), False, "report or continue"
         ),
+        bucket=read("CARRYON_BUCKET", _bucket, None, "the name of an S3 bucket"),
+        table=read("CARRYON_TABLE", _table, None, "the name or the ARN of a DynamoDB table"),
+        table_always=read("CARRYON_TABLE_ALWAYS", _one_of({"0": False, "1": True}), False, "1 or 0"),
+        signing_keys=signing_keys if environ.get("CARRYON_SIGNING_KEY", "").strip() else (),
         next_wrapper=read("CARRYON_NEXT_WRAPPER", _executable, None, "the path of an executable file"),
         metrics=read("CARRYON_METRICS", lambda value: _one_of(_SWITCH)(value.lower()), True, "on or off"),
         problems=(),
@@ -101,21 +124,29 @@ def parse(environ: Mapping[str, str]) -> Settings:
     for name in environ:
         if name.startswith("CARRYON_") and name not in _NAMES and environ[name].strip():
             allowed = "one of " + ", ".join(_NAMES)
-            problems.append(Problem(name[:_VALUE_MAX], environ[name][:_VALUE_MAX], allowed))
+            # It may be a misspelt name of the key's.
+            problems.append(Problem(name[:_VALUE_MAX], NOT_SHOWN, allowed))
     return settings._replace(problems=tuple(problems))
 
 
 _NAMES = (
     "CARRYON_TO",
+    "CARRYON_FALLBACK_TO",
     "CARRYON_MARGIN",
     "CARRYON_STATE",
     "CARRYON_STATE_INTO",
     "CARRYON_EVENT",
     "CARRYON_BATCH",
     "CARRYON_MAX_HOPS",
+    "CARRYON_STALL_HOPS",
+    "CARRYON_MAX_AGE",
     "CARRYON_RAISE",
     "CARRYON_RESPONSE",
     "CARRYON_ON_CRASH",
+    "CARRYON_BUCKET",
+    "CARRYON_TABLE",
+    "CARRYON_TABLE_ALWAYS",
+    "CARRYON_SIGNING_KEY",
     "CARRYON_NEXT_WRAPPER",
     "CARRYON_METRICS",
     "CARRYON_DISABLED",
@@ -123,7 +154,11 @@ _NAMES = (
 
 
 def _target(value: str) -> str:
-    if value != "self" and not _FUNCTION_ARN.fullmatch(value):
+    return value if value in ("self", "log") else _function(value)
+
+
+def _function(value: str) -> str:
+    if not _FUNCTION_ARN.fullmatch(value):
         raise ValueError
     return value
 
@@ -168,6 +203,43 @@ def _count(value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 9):
         raise ValueError
     return int(value)
+
+
+def _age(value: str) -> int:
+    number = _count(value[:-1].rstrip())
+    if not number or value[-1] not in _UNIT_MS:
+        raise ValueError
+    return number * _UNIT_MS[value[-1]]
+
+
+# Compiled where one is needed: most functions have none of these.
+def _bucket(value: str) -> str:
+    return _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value)
+
+
+def _table(value: str) -> str:
+    name = r"[\w.-]{3,255}"
+    return _matching(_ACCOUNT_ARN % ("dynamodb", f"table/{name}") if value.startswith("arn:") else name, value)
+
+
+def _signing_keys(value: str) -> tuple[str, ...]:
+    return tuple(_signing_key(key.strip()) for key in value.split(","))
+
+
+def _signing_key(value: str) -> str:
+    if value.startswith("arn:"):
+        place = _ACCOUNT_ARN % ("(ssm|secretsmanager)", r"(parameter|secret)[/:][\w./+=@!-]{1,2048}")
+        return _matching(place, value)
+    # What is not UTF-8 cannot be encoded.
+    if len(value.encode()) < MIN_KEY_LENGTH:
+        raise ValueError
+    return value
+
+
+def _matching(pattern: str, value: str) -> str:
+    if not re.fullmatch(pattern, value, re.ASCII):
+        raise ValueError
+    return value
 
 
 def _one_of(words: Mapping[str, _Choice]) -> Callable[[str], _Choice]:

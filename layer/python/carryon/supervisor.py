@@ -66,7 +66,8 @@ class Supervisor:
         self._child = child
         self._runtimes = Runtimes(child, pipe)
         self._settings = settings
-        self._dispatch = Dispatch(board, settings.to if settings.max_hops else None, self._runtimes.leave)
+        target = settings.to if settings.max_hops and settings.to != "log" else None
+        self._dispatch = Dispatch(board, target, self._runtimes.leave)
         self._prepared_for = 0
         self._dumped_for = 0
         self._done_with = 0
