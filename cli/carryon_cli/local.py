@@ -45,6 +45,9 @@ def add_parser(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--memory", metavar="MB", default="1769", help="what the function is told it has (1769)")
     parser.add_argument("--env", metavar="K=V", action="append", default=[], help="a variable of the function's")
     parser.add_argument(
+        "--setup", metavar="FILE", help="Python script to run first, with boto3: makes the buckets and tables it needs"
+    )
+    parser.add_argument(
         "--python", metavar="PATH", help="Python to run it with; that of a virtual environment lends its packages"
     )
     parser.add_argument(
@@ -74,6 +77,7 @@ def run(arguments: Namespace) -> int:
     timeout_s = _number("--timeout", arguments.timeout, 1, _TIMEOUT_MAX_S)
     memory_mb = _number("--memory", arguments.memory, 128, 10_240)
     variables = dict(map(_variable, arguments.env))
+    setup = _script(arguments.setup, arguments.runtime)
     event = read_event(arguments.event)
 
     # What it needs does not exist on other systems, and takes time to import.
@@ -87,6 +91,7 @@ def run(arguments: Namespace) -> int:
         timeout_s=timeout_s,
         memory_mb=memory_mb,
         variables=variables,
+        setup=setup,
         python=arguments.python,
         in_emulator=arguments.runtime == "rie",
         view=JsonLines() if arguments.json else Terminal(timeout_s),
@@ -112,6 +117,16 @@ def _variable(assignment: str) -> tuple[str, str]:
     if _RESERVED.fullmatch(name):
         raise UsageError(f"--env {assignment}: Lambda sets {name} itself")
     return name, value
+
+
+def _script(text: str | None, runtime: str) -> Path | None:
+    if text is None:
+        return None
+    if runtime == "rie":
+        raise UsageError(f"--setup {text}: --runtime rie has no services to set up")
+    if not Path(text).is_file():
+        raise UsageError(f"--setup {text}: there is no such file")
+    return Path(text).absolute()
 
 
 def read_event(text: str) -> bytes:

@@ -44,10 +44,14 @@ class Kept:
         """Wait until the command has ended, and return its exit status."""
         return self._keeper.wait()
 
+    def output(self) -> str:
+        """Return what it has printed so far."""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")
+
     def last_words(self) -> str:
         """Return the last lines of what it has printed."""
-        self._output.seek(0)
-        return "\n".join(self._output.read().decode(errors="replace").splitlines()[-8:])
+        return "\n".join(self.output().splitlines()[-8:])
 
     def __enter__(self) -> Kept:
         return self

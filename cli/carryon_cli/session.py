@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from carryon_cli import cache, interpreter, sandbox
+from carryon_cli import cache, interpreter, resources, sandbox
 from carryon_cli.chain import Chain, Outcome
 from carryon_cli.emulator import Emulator
 from carryon_cli.function import Function
@@ -38,6 +38,7 @@ def run(
     timeout_s: int,
     memory_mb: int,
     variables: Mapping[str, str],
+    setup: Path | None = None,
     python: str | None,
     in_emulator: bool,
     view: View,
@@ -50,6 +51,7 @@ def run(
         timeout_s: of an invocation, in seconds.
         memory_mb: what the function is told it has, in MB.
         variables: its environment variables, over the defaults.
+        setup: a script that makes what the function needs, run before the first event; not in the emulator.
         python: path or name of the interpreter; None for the one that runs this.
         in_emulator: AWS's emulator instead of ministack.
         view: shows what happens.
@@ -85,6 +87,9 @@ def run(
             # With --env AWS_ENDPOINT_URL=... continuations still come here.
             settings.setdefault("AWS_ENDPOINT_URL_LAMBDA", server.endpoint)
             server.create(function)
+            if setup:
+                named = sandbox.variables({"AWS_LAMBDA_FUNCTION_NAME": name}, chosen.version, task_root)
+                resources.make(setup, runtime, {**named, **settings}, view)
         chain = Chain(name, timeout_s, view.changed, view.printed, view.warned)
         began = time.monotonic()
         server.invoke(event)

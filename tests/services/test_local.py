@@ -101,6 +101,34 @@ def test_the_function_gets_what_lambda_would_give_it(tmp_path):
     assert not {"DEVELOPERS_OWN", "AWS_PROFILE", "HTTP_PROXY", "GATEWAY_PORT", "HOME", "TMPDIR"} & set(result["names"])
 
 
+def test_a_script_makes_what_the_function_needs(tmp_path):
+    """It finds the services and the function's name as the function does; what it prints is shown before the chain."""
+    (tmp_path / "setup.py").write_text(
+        "import os, boto3\n"
+        "boto3.client('s3').create_bucket(Bucket='made')\n"
+        "boto3.client('s3').put_object(Bucket='made', Key='name', Body=os.environ['AWS_LAMBDA_FUNCTION_NAME'])\n"
+        "print('it is made')\n"
+    )
+
+    ran = run("local.read", "--setup", f"{tmp_path}/setup.py", "--event", '"made/name"', "--json")
+
+    first, *_, end = [event for event in documents(ran) if event["event"] != "progress"]
+    assert first == {"event": "log", "hop": None, "line": "it is made"}
+    assert end["result"] == "local-read"
+
+
+def test_a_script_that_fails_is_shown(tmp_path):
+    """Exit status 1, and what it has said last; the function is not run."""
+    (tmp_path / "setup.py").write_text("raise ValueError('no such region')")
+
+    ran = run("local.count", "--setup", f"{tmp_path}/setup.py", "--json")
+
+    assert ran.returncode == 1
+    assert f"--setup {tmp_path}/setup.py: exit status 1" in ran.stderr
+    assert "ValueError: no such region" in ran.stderr
+    assert {event["event"] for event in documents(ran)} <= {"progress"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

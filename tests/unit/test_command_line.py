@@ -20,6 +20,8 @@ from carryon_cli.main import main
         (["app.handler", "--env", "1A=b"], "--env 1A=b: give NAME=VALUE"),
         (["app.handler", "--env", "AWS_LAMBDA_EXEC_WRAPPER=/opt/other"], "use CARRYON_NEXT_WRAPPER"),
         (["app.handler", "--env", "AWS_REGION=eu-west-1"], "Lambda sets AWS_REGION itself"),
+        (["app.handler", "--setup", "missing.py"], "--setup missing.py: there is no such file"),
+        (["app.handler", "--setup", __file__, "--runtime", "rie"], "--runtime rie has no services to set up"),
         (["app.handler", "--python", "/nonexistent/python"], "--python /nonexistent/python: no such program"),
         (["app.handler", "--python", "/bin/sh"], "--python /bin/sh: does not run as Python 3"),
     ],

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import urllib.request
 
 steps = 0
 
@@ -23,6 +24,12 @@ def count(event, context):
 def look(event, context):
     """Tell what the function was given."""
     return {"event": event, "version": list(sys.version_info[:2]), "names": sorted(os.environ), "folder": os.getcwd()}
+
+
+def read(event, context):
+    """Read an object of the local S3."""
+    with urllib.request.urlopen(f"{os.environ['AWS_ENDPOINT_URL']}/{event}") as response:
+        return response.read().decode()
 
 
 def fail(event, context):
