@@ -1,4 +1,6 @@
-"""Set up what the verbs of build.sh need, once: `python tools/prepare.py venv|runtimes|rie|ministack|gauntlet...`.
+"""Set up what the verbs of build.sh need, once: `python tools/prepare.py PART...`.
+
+Parts: venv, runtimes, rie, ministack, gauntlet, examples.
 
 Needs a Python from 3.10 on with pip and venv, and a package index. Safe to run many times and at the same time.
 """
@@ -69,6 +71,7 @@ def main(names: list[str]) -> int:
         "rie": fetch_emulator,
         "ministack": make_ministack,
         "gauntlet": make_function_packages,
+        "examples": make_example_packages,
     }
     unknown = set(names) - set(parts)
     if unknown or not names:
@@ -137,6 +140,19 @@ def make_function_packages() -> None:
                 install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
                 wheels = ["--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
                 _run([*install, *wheels, "--target", folder, *FUNCTION_PACKAGES])
+
+
+def make_example_packages() -> None:
+    """Make, for each example with a requirements.txt, a folder of what it asks for, with the newest Python found."""
+    make_venv()
+    *_, python = pythons.find().values()
+    for requirements in sorted((ROOT / "examples").glob("*/requirements.txt")):
+        folder = CACHE / "examples" / requirements.parent.name
+        with _once(folder, f"{python} {requirements.read_text()}") as missing:
+            if missing:
+                print(f"setting up {folder.relative_to(ROOT)}", flush=True)
+                install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
+                _run([*install, "--only-binary", ":all:", "--target", folder, "--requirement", requirements])
 
 
 def fetch_emulator() -> None:
