@@ -18,11 +18,12 @@ WAKE = 4  # 1: the supervisor sleeps and wants a signal when the next invocation
 ATTENDED = 5  # 1: there is a courier or a standby, to be dismissed when the invocation is over
 COURIER = 6  # process id of the courier, 0 when there is none
 STANDBY = 7  # process id of the standby, 0 when there is none
-ORDERS = 8  # how many deliveries were asked for since the start
-OUTCOME = 9  # how the delivery ended, one of the outcomes below
+ORDERS = 8  # how many jobs the courier was given since the start
+OUTCOME = 9  # how the last one ended, one of the outcomes below
 STATE_SLOT = 10  # which of two slots holds the state, from 1; 0: none
 STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began with
-_SIZES = 12  # of the texts, by their numbers
+SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
+_SIZES = 13  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
@@ -32,7 +33,8 @@ _WORDS = _CHECKS + 2
 # the next event not asked for yet.
 RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED = range(6)
 
-# SENDING: the request may be on its way, so that it may arrive even if nobody hears of it.
+# SENDING: a continuation may be on its way, so that it may arrive even if nobody hears of it. ACCEPTED: it has arrived,
+# or the job is done and its result is on the board.
 PENDING, SENDING, ACCEPTED, REFUSED, UNREACHABLE, UNANSWERED = range(6)
 
 # Sent to the supervisor and to the courier, which keep every signal blocked and wait for them; never to user code.
@@ -41,12 +43,12 @@ WAKE_SIGNAL = 40
 UNDERSTUDY_SIGNAL = 41
 DUMP_SIGNAL = 42
 
-EVENT_MAX = ORDER_MAX = FACTS_MAX = STATE_MAX = 8 << 20  # more than the 6 MB that Lambda delivers
+EVENT_MAX = ORDER_MAX = FACTS_MAX = STATE_MAX = RESULT_MAX = 8 << 20  # more than the 6 MB that Lambda delivers
 _TEXT_MAX = 3_072
 # Where each text lies and how long it may be.
-_CAUSE, _STACK, _EVENT, _ORDER, _FACTS, _STATE_1, _STATE_2 = range(7)
+_CAUSE, _STACK, _EVENT, _ORDER, _FACTS, _STATE_1, _STATE_2, _RESULT = range(8)
 _AREAS = [(1_024, _TEXT_MAX), (4_096, _TEXT_MAX)]
-for _size in (EVENT_MAX, ORDER_MAX, FACTS_MAX, STATE_MAX, STATE_MAX):
+for _size in (EVENT_MAX, ORDER_MAX, FACTS_MAX, STATE_MAX, STATE_MAX, RESULT_MAX):
     _AREAS.append((8_192 + sum(size for _, size in _AREAS[2:]), _size))
 _SIZE = sum(_AREAS[-1])
 
@@ -128,16 +130,24 @@ class Board:
         return self._put(_ORDER, order)
 
     def order(self) -> bytes:
-        """What the courier has to deliver; empty when nothing was ordered."""
+        """What the courier has to do; empty when nothing was ordered."""
         return self._get(_ORDER)
 
+    def put_result(self, result: bytes) -> bool:
+        """Leave the result of a job, before its outcome is said; False if there is no room for it."""
+        return self._put(_RESULT, result)
+
+    def result(self) -> bytes:
+        """What the courier's job has come to, where its kind has a result."""
+        return self._get(_RESULT)
+
     def put_outcome(self, outcome: int, cause: str = "") -> None:
-        """Say how the delivery stands; the cause is cut at 3 KB."""
+        """Say how the courier's job stands; the cause is cut at 3 KB."""
         self._put_text(_CAUSE, cause)
         self.words[OUTCOME] = outcome
 
     def cause(self) -> str:
-        """Why the delivery did not succeed."""
+        """Why the job did not succeed."""
         return self._get(_CAUSE).decode("utf-8", "replace")
 
     def put_stack(self, stack: str) -> None:
@@ -181,7 +191,7 @@ class Board:
         words = self.words
         words[PHASE] = ANSWERED
         words[STATE_SLOT] = words[STATE_IS_NEW] = 0
-        for text in (_ORDER, _STATE_1, _STATE_2):
+        for text in (_ORDER, _STATE_1, _STATE_2, _RESULT):
             if words[_SIZES + text]:
                 words[_SIZES + text] = 0
                 self._map.madvise(mmap.MADV_REMOVE, *_AREAS[text])

@@ -59,6 +59,12 @@ class Shim:
         self._received: tuple[Any, ...] | None = None
         self._begins_quietly = settings.margin_ms is None
         self._keeps_event = settings.event_as_left or settings.batch == "report"
+        # Whether an envelope has to be looked at before its hop may begin; every event where hop 0 is guarded too.
+        self._opens = bool(settings.signing_keys or settings.table)
+        self._mark = b"" if settings.table and settings.table_always else envelope.MARK
+        self._is_looked_at = False
+        # Of the hop that is running, where somebody asks.
+        self.has_handed_over = False
         self.margin_cut_said = False
         self._standby = standby
         self._started_late = standby is not None
@@ -131,25 +137,24 @@ class Shim:
     ) -> Any:
         # Here and not in the marshaller, which a function may replace: these are the bytes of this very invocation.
         carried = None
-        if envelope.MARK in body[: envelope.MARK_WITHIN]:
-            opened = envelope.unwrap(body)
-            if opened is not None:
-                carried, body = opened
         tenant = rest[_TENANT] if self._has_tenants else None
         at = self._invocation_id
-        received = (
-            invoke_id,
-            rest[_ARN],
-            rest[_DEADLINE],
-            body,
-            carried,
-            tenant,
-            os.environ.get("_X_AMZN_TRACE_ID"),
-            rest[at] if at is not None and at < len(rest) else None,
-        )
+        trace = os.environ.get("_X_AMZN_TRACE_ID")
+        invocation_id = rest[at] if at is not None and at < len(rest) else None
+        if self._mark in body[: envelope.MARK_WITHIN]:
+            opened = envelope.unwrap(body)
+            if self._opens or opened is not None and "parcel" in opened[0]:
+                from . import opening
+
+                meta = opened[0] if opened is not None else None
+                facts = Invocation(invoke_id, rest[_ARN], rest[_DEADLINE], body, meta, tenant, trace, invocation_id)
+                handler, opened = opening.open_received(self, client, handler, facts, opened)
+            if opened is not None:
+                carried, body = opened
+        received = (invoke_id, rest[_ARN], rest[_DEADLINE], body, carried, tenant, trace, invocation_id)
         self._received = received
         if self.board is not None:
-            _put_on_board(self.board, received)
+            put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
         if self.board_is_used:
             self.board_is_used = False
@@ -171,8 +176,11 @@ class Shim:
             if "DurableExecutionArn" in event:
                 return handler(event, context)
             if carried is None and "carryon" in event:
-                received, event = self._take(received, event)
-                carried = received[_CARRIED]
+                if not self._is_looked_at:
+                    from . import opening
+
+                    return opening.take(self, handler, Invocation(*received), event, context)
+                self._is_looked_at = False
         if self.state is not None:
             from . import beginning
 
@@ -215,18 +223,13 @@ class Shim:
         self.board_is_used = True
         return ending.conclude(self, ending.Ending(Invocation(*received), event, context, now, result, failure))
 
-    def _take(self, received: tuple[Any, ...], event: Any) -> tuple[tuple[Any, ...], Any]:
-        """An envelope that somebody has written anew on its way, so that it was not known by its first bytes."""
-        taken = envelope.take(event)
-        if taken is None:
-            return received, event
-        import json
-
-        carried, event = taken
-        received = (*received[:3], json.dumps(event).encode(), carried, *received[_CARRIED + 1 :])
-        if self.board is not None:
-            _put_on_board(self.board, received)
-        return received, event
+    def invoke_opened(
+        self, handler: Callable[[Any, Any], Any], invocation: Invocation, event: Any, context: Any
+    ) -> Any:
+        """Invoke with an event that was looked at: whatever member `carryon` it still has is the function's own."""
+        self._received = invocation
+        self._is_looked_at = invocation.carried is None
+        return self._invoke(handler, event, context)
 
     def _arm(self, received: tuple[Any, ...], now: float, caller: FrameType) -> bool:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
@@ -310,6 +313,7 @@ class Shim:
             self.board.words[PHASE] = RUN
 
 
-def _put_on_board(board: Board, received: tuple[Any, ...]) -> None:
+def put_on_board(board: Board, received: tuple[Any, ...]) -> None:
+    """Tell the supervisor of an invocation: the members of an Invocation."""
     invoke_id, arn, deadline_ms, body, carried, tenant, trace, invocation_id = received
     board.put_event(body, facts(invoke_id, arn, deadline_ms, carried, tenant, trace, invocation_id))

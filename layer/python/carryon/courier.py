@@ -1,4 +1,4 @@
-"""Deliver one envelope with botocore, the core of the runtime's boto3, in a process of its own.
+"""Everything that is asked of AWS, with botocore, the core of the runtime's boto3, in a process of its own.
 
 It costs half a second and more than 30 MB, too much for the function's process, and it must not be the one in the task
 folder, which may be any version, patched or instrumented.
@@ -12,6 +12,7 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 
 from . import envelope
 from .board import (
@@ -20,11 +21,12 @@ from .board import (
     PENDING,
     REFUSED,
     SENDING,
+    SETTLED,
     UNANSWERED,
     UNREACHABLE,
     WAKE_SIGNAL,
 )
-from .delivery import Order
+from .delivery import CLOSE, DELIVER, OPEN, Order
 from .margins import rescue_ms
 
 TYPE_CHECKING = False
@@ -33,28 +35,57 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .board import Board
+    from .settings import Settings
 
 _BACKOFF_S = 0.05
 _BACKOFF_MAX_S = 1.0
 _ATTEMPT_MIN_MS = 30
 _LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone
+# A connection that has been idle for longer may be dead without our having heard of it.
+_IDLE_MAX_S = 30.0
 _OOM_SCORE = "1000"
 
 
 class Courier:
-    """Makes the call and reports its outcome.
+    """Does the jobs of its orders.
 
     Args:
         report: called with an outcome of the board's and its cause; SENDING before each attempt, the last call counts.
+        put_result: called with what a job has come to, before its outcome is reported.
     """
 
-    def __init__(self, report: Callable[..., None]) -> None:
-        self._report = report
-        self._clients: dict[str | None, Any] = {}
+    def __init__(self, settings: Settings, report: Callable[..., None], put_result: Callable[[bytes], object]) -> None:
+        self.settings = settings
+        self.report = report
+        self.put_result = put_result
+        self._clients: dict[tuple[str, str | None], Any] = {}
+        self._used_at = time.time()
 
-    def client(self, region: str | None, within_ms: int) -> Any:
-        """The Lambda client for a region, its timeouts such that an attempt fits into `within_ms`."""
-        if region not in self._clients:
+    def do(self, order: Order, raw: bytes) -> None:
+        """Do the job that was ordered for the event `raw`; whatever goes wrong is reported as its outcome."""
+        if time.time() - self._used_at > _IDLE_MAX_S:
+            self.disconnect()
+        try:
+            self._job(order.kind)(order, raw)
+        except Exception as error:
+            self.report(REFUSED, describe(error))
+
+    def _job(self, kind: str) -> Callable[[Order, bytes], None]:
+        if kind == DELIVER:
+            return self.deliver
+        from . import admission
+
+        return partial({OPEN: admission.open_hop, CLOSE: admission.close_hop}[kind], self)
+
+    def disconnect(self) -> None:
+        """Close what connections there are; the next request makes its own."""
+        self._used_at = time.time()
+        for client in self._clients.values():
+            client._endpoint.http_session.close()
+
+    def client(self, service: str, region: str | None, within_ms: int) -> Any:
+        """The client of a service in a region, its timeouts such that an attempt fits into `within_ms`."""
+        if (service, region) not in self._clients:
             # Not by boto3, which takes a tenth more time and memory to come to the same client.
             from botocore.config import Config
             from botocore.session import get_session
@@ -65,79 +96,100 @@ class Courier:
                 # Attempts are counted here: botocore does not tell a request that was sent from one that was not.
                 retries={"total_max_attempts": 1},
             )
-            self._clients[region] = get_session().create_client("lambda", region_name=region, config=config)
-        return self._clients[region]
+            client = get_session().create_client(service, region_name=region, config=config)
+            self._clients[service, region] = client
+        return self._clients[service, region]
 
     def deliver(self, order: Order, raw: bytes) -> None:
         """Try until it is accepted, refused or in doubt, or until the order's time is over."""
         try:
             from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
 
-            client = self.client(_region_of(order.function), order.until_ms - int(time.time() * 1000))
+            client = self.client("lambda", _region_of(order.function), order.until_ms - int(time.time() * 1000))
             request = _request(client, order, envelope.wrap(raw, order.meta))
         except Exception as error:
-            self._report(REFUSED, _describe(error))
+            self.report(REFUSED, describe(error))
             return
         if order.trace:
             os.environ["_X_AMZN_TRACE_ID"] = order.trace
         cause = "no time was left"
         attempt = 0
         while order.until_ms - time.time() * 1000 > _ATTEMPT_MIN_MS:
-            self._report(SENDING, cause)
+            self.report(SENDING, cause)
             try:
                 client.invoke(**request)
             except (EndpointConnectionError, ConnectTimeoutError) as error:
-                cause = _describe(error)
+                cause = describe(error)
             except ClientError as error:
-                cause = _describe(error)
+                cause = describe(error)
                 if not _is_passing(error.response):
-                    self._report(REFUSED, cause)
+                    self.report(REFUSED, cause)
                     return
             except HTTPClientError as error:
-                self._report(UNANSWERED, _describe(error))
+                self.report(UNANSWERED, describe(error))
                 return
             except Exception as error:
-                self._report(REFUSED, _describe(error))
+                self.report(REFUSED, describe(error))
                 return
             else:
-                self._report(ACCEPTED)
+                self.report(ACCEPTED)
                 return
-            self._report(PENDING, cause)
+            self.report(PENDING, cause)
             pause_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S) * random.uniform(0.5, 1.0)
             left_s = (order.until_ms - _ATTEMPT_MIN_MS) / 1000 - time.time()
             time.sleep(max(min(pause_s, left_s), 0))
             attempt += 1
-        self._report(UNREACHABLE, cause)
+        self.report(UNREACHABLE, cause)
 
 
-def run(board: Board, target: str, orders_before: int) -> None:
-    """Be the courier, until killed: get ready, wait for an order, deliver it. The caller is the supervisor's fork.
+def run(board: Board, settings: Settings, orders_before: int) -> None:
+    """Be the courier, until killed: get ready, do what is ordered. The caller is the supervisor's fork.
 
     Args:
-        target: what CARRYON_TO says.
-        orders_before: the orders that were others' to deliver; the next one is this courier's.
+        orders_before: the orders that were others' to see to; the next one is this courier's.
     """
     supervisor = os.getppid()
-    # A tenth of the time to get ready; this process does not live long enough to need it.
+    # A tenth of the time to get ready.
     gc.disable()
     _keep_out_of_the_way()
     import_from_the_runtime_only()
-    courier = Courier(board.put_outcome)
-    try:
-        _, margin_ms = board.span()
-        rehearse(courier.client(_region_of(target), margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4))
-    except Exception:
-        pass  # the delivery meets the same error, and reports it
+    courier = Courier(settings, board.put_outcome, board.put_result)
+    if board.words[ORDERS] == orders_before:
+        _get_ready(courier, board)
     # No end of its own: that takes CPU time which the answer needs.
     while os.getppid() == supervisor:
-        if board.words[ORDERS] == orders_before:
-            signal.sigtimedwait([WAKE_SIGNAL], _LOOK_S)
-        else:
-            orders_before = board.words[ORDERS]
-            courier.deliver(Order.decode(board.order()), board.event())
+        number = board.words[ORDERS]
+        if number == orders_before:
+            woken = signal.sigtimedwait([WAKE_SIGNAL], _LOOK_S)
+            if woken is not None and board.words[ORDERS] == orders_before:
+                _get_ready(courier, board)
+            continue
+        orders_before = number
+        courier.do(Order.decode(board.order()), board.event())
+        if board.words[SETTLED] < number:
+            board.words[SETTLED] = number
+        if not gc.isenabled():
+            # It may stay for many more.
+            gc.freeze()
+            gc.enable()
 
 
-def rehearse(client: Any) -> None:
+def _get_ready(courier: Courier, board: Board) -> None:
+    """Have all there that the next hand-over needs, connections included."""
+    target = courier.settings.to
+    if target in (None, "log"):
+        return
+    try:
+        _, margin_ms = board.span()
+        within_ms = margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4
+        client = courier.client("lambda", _region_of(target), within_ms)
+        courier.disconnect()
+        rehearse(client.invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
+    except Exception:
+        pass  # the delivery meets the same error, and reports it
+
+
+def rehearse(operation: Callable[..., Any], **request: Any) -> None:
     """Take each step of a request but sending it, and connect: the first one takes several times as long as the next.
 
     What it saves is 21 ms of a full core, most of it TLS, and fourteen times that at 128 MB, out of the margin.
@@ -157,7 +209,7 @@ def rehearse(client: Any) -> None:
     pools: Any = HTTPConnectionPool
     urlopen, pools.urlopen = pools.urlopen, connect
     try:
-        client.invoke(FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
+        operation(**request)
     except Exception:
         pass  # the delivery meets the same error, and reports it
     finally:
@@ -183,7 +235,8 @@ def _is_passing(response: dict[str, Any]) -> bool:
     return status == 429 or status >= 500
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """An error for the log and for whoever has to mend it."""
     return f"{type(error).__name__}: {error}"
 
 

@@ -1,4 +1,4 @@
-"""Have an envelope delivered, and find out how that went: the runtime process's side."""
+"""Have the courier do a job, and find out how that went: the runtime process's side."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from .board import (
     PENDING,
     REFUSED,
     SENDING,
+    SETTLED,
     UNANSWERED,
     UNREACHABLE,
 )
@@ -23,31 +24,50 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .board import Board
+    from .settings import Settings
+
+# What a courier can be asked for: to send an envelope on, to see whether a hop may begin, to record how a chain ended.
+DELIVER, OPEN, CLOSE = "deliver", "open", "close"
+
+TOO_LARGE = "the event or the state is larger than anything Lambda accepts"
 
 _POLL_S = 0.001
 _GONE_WITHIN_S = 0.05
+# What is written down after an envelope was accepted: the answer waits so long for it.
+_AFTERWARDS_S = 0.1
 _SIGKILL = 9
 
 
 class Order:
-    """What a courier needs to know of one delivery, beside the event, which is on the board.
+    """What a courier needs to know of one job, beside the event, which is on the board.
 
     Args:
-        function: ARN to invoke.
+        function: ARN to invoke; of a hop that is to be opened, the one that runs it.
         tenant: tenant id of the invocation, where the function has tenants.
         trace: X-Ray trace header of the invocation: Lambda's loop detection counts by it.
         until_ms: wall clock at which nobody waits for the outcome any longer.
         meta: members of the envelope.
+        kind: DELIVER, OPEN or CLOSE.
+        hop: the hop that orders: `id` (of its request), `chain`, `hop`, and what else that kind of job needs of it.
     """
 
     def __init__(
-        self, function: str, tenant: str | None, trace: str | None, until_ms: int, meta: dict[str, Any]
+        self,
+        function: str,
+        tenant: str | None,
+        trace: str | None,
+        until_ms: int,
+        meta: dict[str, Any],
+        kind: str = DELIVER,
+        hop: dict[str, Any] | None = None,
     ) -> None:
         self.function = function
         self.tenant = tenant
         self.trace = trace
         self.until_ms = until_ms
         self.meta = meta
+        self.kind = kind
+        self.hop = hop or {}
 
     def encode(self) -> bytes:
         """As it lies on the board."""
@@ -59,25 +79,62 @@ class Order:
         return cls(**json.loads(encoded))
 
 
-def deliver(board: Board | None, order: Order, raw: bytes) -> tuple[int, str]:
-    """Deliver the order with the event `raw`; returns an outcome of the board's and the cause of a failure."""
-    if board is None:
-        return _deliver_without_supervisor(order, raw)
-    words = board.words
+def place(board: Board, order: Order) -> bool:
+    """Put an order on the board, where the supervisor finds it; False if there is no room, or no event."""
     if not board.has_event() or not board.put_order(order.encode()):
-        return REFUSED, "the event or the state is larger than anything Lambda accepts"
+        return False
+    board.put_result(b"")
     board.put_outcome(PENDING)
-    words[ORDERS] += 1
+    board.words[ORDERS] += 1
+    return True
+
+
+def deliver(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tuple[int, str]:
+    """Deliver the order with the event `raw`; returns an outcome of the board's and the cause of a failure."""
+    outcome, cause, _ = ask(board, settings, order, raw)
+    return outcome, cause
+
+
+def ask(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
+    """Have a job done, and wait for it.
+
+    Args:
+        raw: the event; the courier finds it on the board.
+
+    Returns:
+        An outcome of the board's, the cause of a failure, and the job's result.
+    """
+    if board is None:
+        return _do_without_supervisor(settings, order, raw)
+    words = board.words
+    if not place(board, order):
+        return REFUSED, TOO_LARGE, b""
     board.wake_supervisor()
-    while words[OUTCOME] in (PENDING, SENDING):
-        if time.time() * 1000 >= order.until_ms:
-            return _give_up(board)
+    while words[OUTCOME] in (PENDING, SENDING) and time.time() * 1000 < order.until_ms:
         time.sleep(_POLL_S)
-    return words[OUTCOME], board.cause()
+    if words[OUTCOME] in (PENDING, SENDING):
+        outcome, cause = _give_up(board)
+    else:
+        outcome, cause = words[OUTCOME], board.cause()
+        if order.kind == DELIVER and (settings.table or "parcel" in order.hop):
+            _let_it_write_down(board)
+    words[SETTLED] = words[ORDERS]
+    if order.kind != DELIVER:
+        # A supervisor that takes over has to find what was ordered for the hand-over, or nothing.
+        board.put_order(b"")
+    return outcome, cause, board.result()
+
+
+def _let_it_write_down(board: Board) -> None:
+    """Wait for what the courier does once an envelope was accepted: nothing runs between two invocations."""
+    words = board.words
+    by = time.monotonic() + _AFTERWARDS_S
+    while words[SETTLED] != words[ORDERS] and words[COURIER] and time.monotonic() < by:
+        time.sleep(_POLL_S)
 
 
 def _give_up(board: Board) -> tuple[int, str]:
-    """End the courier, so that nothing is sent behind our back, and see how far it had come."""
+    """End the courier, so that nothing is done behind our back, and see how far it had come."""
     words = board.words
     courier = words[COURIER]
     if courier:
@@ -96,14 +153,16 @@ def _give_up(board: Board) -> tuple[int, str]:
     return outcome, cause
 
 
-def _deliver_without_supervisor(order: Order, raw: bytes) -> tuple[int, str]:
+def _do_without_supervisor(settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
     from .courier import Courier, import_from_the_runtime_only
 
     outcomes = []
+    results = [b""]
     path = list(sys.path)
     try:
         import_from_the_runtime_only()
-        Courier(lambda outcome, cause="": outcomes.append((outcome, cause))).deliver(order, raw)
+        courier = Courier(settings, lambda outcome, cause="": outcomes.append((outcome, cause)), results.append)
+        courier.do(order, raw)
     finally:
         sys.path[:] = path
-    return outcomes[-1]
+    return *outcomes[-1], results[-1]

@@ -1,4 +1,4 @@
-"""The supervisor's side of a delivery: has a courier ready, gives it orders, and sees how it ends."""
+"""The supervisor's side of the courier: has one ready, gives it orders, and sees how it ends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from .board import (
     OUTCOME,
     PENDING,
     SENDING,
+    SETTLED,
     UNANSWERED,
     UNREACHABLE,
     WAKE_SIGNAL,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .board import Board
+    from .settings import Settings
 
 _POLL_S = 0.001
 
@@ -31,21 +33,24 @@ class Dispatch:
     """Starts couriers, one at a time.
 
     Args:
-        target: where continuations go (`self`, an ARN), or None where none will be sent.
         leave: called in the courier's process first of all.
     """
 
-    def __init__(self, board: Board, target: str | None, leave: Callable[[], None]) -> None:
-        self.target = target
+    def __init__(self, board: Board, settings: Settings, leave: Callable[[], None]) -> None:
         self._board = board
+        self._settings = settings
         self._leave = leave
         self._orders_seen = 0
         self._ordered_for = 0
 
     def warm_up(self) -> None:
-        """Start a courier that waits for the next order, unless one is there."""
-        if self.target and not self._board.words[COURIER]:
-            self._fork()
+        """Start a courier that waits for the next order, or have the one that is there make itself ready."""
+        if self._settings.max_hops and self._settings.to not in (None, "log"):
+            courier = self._board.words[COURIER]
+            if courier:
+                os.kill(courier, WAKE_SIGNAL)
+            else:
+                self._fork()
 
     def pass_on_order(self) -> None:
         """Give a courier the order that the board has, if none has it yet."""
@@ -56,6 +61,10 @@ class Dispatch:
                 os.kill(words[COURIER], WAKE_SIGNAL)
             self._orders_seen = words[ORDERS]
             self._ordered_for = words[ALARM_AT_MS]
+
+    def is_at_work(self) -> bool:
+        """Whether somebody waits for a job."""
+        return self._board.words[SETTLED] != self._board.words[ORDERS]
 
     def was_asked(self) -> bool:
         """Whether this invocation's order is to be delivered; whoever wrote it may have died before it said so."""
@@ -84,6 +93,7 @@ class Dispatch:
                 self.note_end()
                 break
             time.sleep(_POLL_S)
+        board.words[SETTLED] = board.words[ORDERS]
         return board.words[OUTCOME], board.cause()
 
     def note_end(self) -> None:
@@ -123,7 +133,7 @@ class Dispatch:
             self._leave()
             from . import courier
 
-            courier.run(board, self.target or "", self._orders_seen)
+            courier.run(board, self._settings, self._orders_seen)
             status = 0
         finally:
             os._exit(status)

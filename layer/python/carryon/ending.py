@@ -73,7 +73,8 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             time_is_up=_time_is_up_text(shim),
         )
         began = time.monotonic()
-        outcome, cause = delivery.deliver(board, order, invocation.raw)
+        outcome, cause = delivery.deliver(board, settings, order, invocation.raw)
+        shim.has_handed_over = outcome == on_board.ACCEPTED
         return handover.settle(settings, invocation, event, outcome, cause, began)
     except handover.Failure as error:
         handover.say_failure(settings, invocation, error)

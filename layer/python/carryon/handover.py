@@ -88,7 +88,16 @@ def decide(
     if target == "log":
         raise _dry_run(invocation, meta, time_is_up)
     arn = invocation.arn if target == "self" else target
-    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta)
+    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta, hop=ordering_hop(invocation))
+
+
+def ordering_hop(invocation: Invocation) -> dict[str, Any]:
+    """What a courier is told of the hop that orders."""
+    chain, number = position(invocation)
+    hop = {"id": invocation.id, "chain": chain, "hop": number, "deadline_ms": invocation.deadline_ms}
+    if invocation.carried is not None and "parcel" in invocation.carried:
+        hop["parcel"] = invocation.carried["parcel"]
+    return hop
 
 
 def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> Failure:

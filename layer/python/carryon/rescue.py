@@ -7,17 +7,17 @@ import os
 import signal
 import time
 
-from . import crash, handover, margins, processes, progress, runtime_api, stacks
+from . import closing, crash, delivery, handover, margins, processes, progress, runtime_api, stacks
 from .board import (
+    ACCEPTED,
     ALARM_AT_MS,
     ANSWERED,
     COURIER,
     FIRED,
     HANDED,
     LEFT,
-    ORDERS,
-    PENDING,
     PHASE,
+    REFUSED,
     RESCUED,
     RUN,
     STANDBY,
@@ -147,6 +147,7 @@ class Rescue:
             "stackTrace": stack,
             "carryon": known,
         }
+        self._close(invocation, error)
         self._posted(runtime_api.post_error, invocation, error)
 
     def _hand_over(self, invocation: Invocation, event: Any, crashes: int = 0) -> Any:
@@ -168,10 +169,8 @@ class Rescue:
             crashes=crashes,
         )
         began = time.monotonic()
-        board.put_outcome(PENDING)
-        if not board.has_event() or not board.put_order(order.encode()):
-            raise handover.Failure("DeliveryFailed", "the event or the state is larger than anything Lambda accepts")
-        board.words[ORDERS] += 1
+        if not delivery.place(board, order):
+            raise handover.Failure("DeliveryFailed", delivery.TOO_LARGE)
         outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
         return handover.settle(self._settings, invocation, event, outcome, cause, began)
 
@@ -181,6 +180,18 @@ class Rescue:
         before = 0 if self._board.words[STATE_IS_NEW] else carried.get("crashes", 0)
         return before + 1 if isinstance(before, int) else _CRASHES_MAX + 1
 
+    def _close(self, invocation: Invocation, error: dict[str, Any]) -> None:
+        """Have it recorded that the chain has ended with an error, where somebody will ask."""
+        if not closing.is_needed(self._settings, invocation):
+            return
+        result = json.dumps({name: error[name] for name in ("errorType", "errorMessage")})
+        order = closing.order(invocation, closing.FAILED, result, self._board.span()[1])
+        outcome, cause = REFUSED, delivery.TOO_LARGE
+        if delivery.place(self._board, order):
+            outcome, cause = self._dispatch.wait(order.until_ms, order.until_ms)
+        if outcome != ACCEPTED:
+            closing.say_not_recorded(self._settings, invocation, cause)
+
     def _post_failure(self, invocation: Invocation, failure: handover.Failure, stack: list[str]) -> bool:
         handover.say_failure(self._settings, invocation, failure)
         error = {
@@ -189,6 +200,8 @@ class Rescue:
             "requestId": invocation.id,
             "stackTrace": stack,
         }
+        if failure.kind != "Continued":
+            self._close(invocation, error)
         return self._posted(runtime_api.post_error, invocation, error)
 
     def _posted(self, post: Any, invocation: Invocation, content: Any) -> bool:

@@ -66,8 +66,7 @@ class Supervisor:
         self._child = child
         self._runtimes = Runtimes(child, pipe)
         self._settings = settings
-        target = settings.to if settings.max_hops and settings.to != "log" else None
-        self._dispatch = Dispatch(board, target, self._runtimes.leave)
+        self._dispatch = Dispatch(board, settings, self._runtimes.leave)
         self._prepared_for = 0
         self._dumped_for = 0
         self._done_with = 0
@@ -86,6 +85,7 @@ class Supervisor:
             end = self._reap()
             if end is not None and not self._outlive(*end):
                 self._dismiss()
+                self._dispatch.dismiss()
                 return _end_as(end[0])
             look_in_s = self._look()
             # Not sigtimedwait: stopped, and continued past its end, it returns a signal that nobody sent (CPython 3.10
@@ -150,13 +150,13 @@ class Supervisor:
         words = self._board.words
         # Before the look: an invocation that starts after it then sends the signal that ends the wait.
         words[WAKE] = 1
+        self._dispatch.pass_on_order()
         if self._rests_until:
             rest_s = self._rests_until - time.monotonic()
             if rest_s > 0:
                 return rest_s
             self._rests_until = 0.0
             self._dismiss()
-        self._dispatch.pass_on_order()
         alarm_at_ms = words[ALARM_AT_MS]
         if not alarm_at_ms or alarm_at_ms == self._done_with:
             self._dismiss()
@@ -257,11 +257,13 @@ class Supervisor:
         self._rests_until = time.monotonic() + _REST_S
 
     def _dismiss(self) -> None:
-        """End the courier and the standby, and forget where the child was."""
+        """End the standby and a courier that is not needed any longer, and forget where the child was."""
         words = self._board.words
         if self._dumped_for:
             self._forget_dump()
-        self._dispatch.dismiss()
+        # With a table each hop begins and ends with the courier, whose start takes longer than all that it does.
+        if not (self._settings.table or self._dispatch.is_at_work()):
+            self._dispatch.dismiss()
         standby = words[STANDBY]
         if standby:
             os.kill(standby, signal.SIGKILL)

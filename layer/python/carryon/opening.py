@@ -1,0 +1,163 @@
+"""Whether a hop may begin: the runtime process's side.
+
+The handler is put in brackets: what is decided before it is called is said where it would have been called, inside the
+runtime client's own care for errors.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from importlib import import_module
+
+from . import admission, closing, delivery, ending, envelope, handover, margins
+from .board import ACCEPTED, ATTENDED
+from .invocation import Invocation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .admission import Verdict
+    from .bootstrap import Shim
+
+    Handler = Callable[[Any, Any], Any]
+    Opened = tuple[dict[str, Any], bytes] | None
+
+# Of the time until the alarm; the work needs the rest of it.
+_SHARE = 0.75
+# For each verdict the event and level of the log line, and the error type; a duplicate is answered.
+_SAID = {
+    admission.BAD_ENVELOPE: ("bad_envelope", "ERROR", "BadEnvelope"),
+    admission.DUPLICATE: ("duplicate", "INFO", ""),
+    admission.BUSY: ("duplicate", "WARN", "Duplicate"),
+    admission.CANCELLED: ("cancelled", "WARN", "Cancelled"),
+    admission.FAILED: ("opening_failed", "ERROR", "OpeningFailed"),
+}
+
+
+def open_received(
+    shim: Shim, client: Any, handler: Handler, invocation: Invocation, opened: Opened
+) -> tuple[Handler, Opened]:
+    """Have an envelope looked at as it was received.
+
+    Args:
+        client: the one of the runtime API, which knows how answers are encoded; None where nothing is known of it.
+        invocation: `raw` is the event as received, `carried` the members of the envelope where it is one.
+        opened: what `envelope.unwrap` has made of it.
+
+    Returns:
+        What to call in the handler's place, and what to go on with in the place of `opened`.
+    """
+    settings = shim.settings
+    if opened is None and not (settings.table and settings.table_always):
+        return handler, None  # no chain's; the shim looks again when it is decoded
+    verdict = _ask(shim, invocation)
+    if verdict.kind != admission.RUN:
+        return _bracket_refusal(shim, invocation, verdict), opened
+    if opened is not None and verdict.received is not None:
+        carried = opened[0]
+        opened = envelope.unwrap(verdict.received)
+        if opened is None:
+            return _bracket_refusal(shim, invocation, _failed("the stored envelope is none")), None
+        opened[0]["parcel"] = carried["parcel"]
+    invocation = invocation._replace(carried=opened[0] if opened else None)
+    return closing.bracket(shim, handler, invocation, partial(_encode, client)), opened
+
+
+def _encode(client: Any, answer: Any) -> str:
+    if client is not None:
+        marshaller = client.marshaller
+    else:
+        marshaller = import_module("awslambdaric.lambda_runtime_marshaller").LambdaMarshaller()
+    encoded: str | bytes = marshaller.marshal_response(answer)[0]
+    return encoded if isinstance(encoded, str) else encoded.decode("utf-8", "replace")
+
+
+def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, context: Any) -> Any:
+    """Go on with an event that has a member `carryon` but was not known by its first bytes: it may have been encoded
+    anew on its way.
+    """
+    from .bootstrap import put_on_board
+
+    settings = shim.settings
+    taken = envelope.take(event)
+
+    def go_on(event: Any, context: Any) -> Any:
+        return shim.invoke_opened(handler, invocation, event, context)
+
+    call: Handler = go_on
+    if taken is None:
+        if settings.signing_keys:
+            text = "the event has a member carryon and is no envelope"
+            call = _bracket_refusal(shim, invocation, admission.Verdict(admission.BAD_ENVELOPE, text))
+    else:
+        carried, event = taken
+        as_received, invocation = invocation, invocation._replace(carried=carried)
+        if settings.signing_keys or settings.table or "parcel" in carried:
+            whole = as_received._replace(carried=carried)
+            call, opened = open_received(shim, None, go_on, whole, (carried, b""))
+            if opened is not None and opened[0] is not carried:
+                carried, raw = opened
+                event = json.loads(raw)
+        invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
+        if shim.board is not None:
+            put_on_board(shim.board, invocation)
+    return call(event, context)
+
+
+def _ask(shim: Shim, invocation: Invocation) -> Verdict:
+    try:
+        return _have_it_looked_at(shim, invocation)
+    except Exception as error:
+        return _failed(f"{type(error).__name__}: {error}")
+
+
+def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
+    from .bootstrap import put_on_board
+
+    board = shim.board
+    # There is something of it on the board now that not every invocation puts there.
+    shim.board_is_used = True
+    now_ms = int(time.time() * 1000)
+    left_ms = invocation.deadline_ms - now_ms
+    until_ms = now_ms + int((left_ms - margins.margin_ms(shim.settings, left_ms)) * _SHARE)
+    if board is not None:
+        put_on_board(board, invocation)
+        board.words[ATTENDED] = 1
+    order = delivery.Order(
+        invocation.arn,
+        invocation.tenant,
+        invocation.trace,
+        until_ms,
+        {},
+        delivery.OPEN,
+        handover.ordering_hop(invocation),
+    )
+    outcome, cause, result = delivery.ask(board, shim.settings, order, invocation.raw)
+    if outcome != ACCEPTED:
+        return _failed(cause)
+    # A process that was stopped meanwhile may have lost the hop to another.
+    if time.time() * 1000 > until_ms:
+        return _failed("it took more time than there was")
+    return admission.decode(result)
+
+
+def _failed(cause: str) -> Verdict:
+    return admission.Verdict(admission.FAILED, f"The hop could not be opened: {cause}", {"cause": cause})
+
+
+def _bracket_refusal(shim: Shim, invocation: Invocation, verdict: Verdict) -> Handler:
+    name, level, error = _SAID[verdict.kind]
+
+    def answer(*_: Any) -> Any:
+        details = dict(verdict.details)
+        outcome = details.pop("outcome", None)
+        handover.say(shim.settings, name, level, verdict.text, invocation, details)
+        if error:
+            ending.fail(error, verdict.text, [])
+        return outcome
+
+    return answer
