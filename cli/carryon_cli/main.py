@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from carryon_cli import local
+from carryon_cli import cancel, local, recover, result, start, stop
 from carryon_cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="carryon", description="Python Lambda functions that outlive their timeout.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    local.add_parser(commands)
+    for command in (local, recover, stop, start, cancel, result):
+        command.add_parser(commands)
     arguments = parser.parse_args(argv)
     try:
         with _unwinding_on_signals():

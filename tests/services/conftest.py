@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from carryon_cli.function import REGION
+from carryon_cli.main import main
 from tests.support.faults import FaultyProxy
 from tests.support.ministack import Services
 
@@ -46,3 +48,25 @@ def make_function(services, newest_runtime, layer):
         return services.function(folder, newest_runtime, handler, layer=layer, timeout_s=TIMEOUT_S, env=env, **settings)
 
     return make
+
+
+@pytest.fixture
+def carryon(services, monkeypatch, capsys):
+    """Run `carryon(*arguments)` with these services as AWS; returns its exit status, its output and its errors."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": services.url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    def carryon(*arguments):
+        capsys.readouterr()
+        status = main(list(arguments))
+        output = capsys.readouterr()
+        return status, output.out, output.err
+
+    return carryon

@@ -102,6 +102,13 @@ class Services:
                 return json.loads(message["Body"])
         raise TimeoutError(f"no message in {queue_url}")
 
+    def count(self, queue_url: str) -> tuple[int, int]:
+        """Return how many messages of a queue can be received, and how many are hidden."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
+        visible, hidden = (int(answer["Attributes"][name]) for name in names)
+        return visible, hidden
+
     def function(self, folder: Path, runtime: Runtime, handler: str, **settings: Any) -> LocalFunction:
         """Make a function; see LocalFunction."""
         function = LocalFunction(self, self._server, folder, runtime, handler, **settings)

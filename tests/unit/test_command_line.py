@@ -67,3 +67,52 @@ def test_an_event_is_passed_on_as_it_was_written(tmp_path):
     assert local.read_event(text) == text.encode()
     assert local.read_event(str(path)) == text.encode()
     assert local.read_event("[" + "1," * 5000 + "1]") == b"[" + b"1," * 5000 + b"1]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["recover", "missing.json"], "missing.json: [Errno 2] No such file"),
+        (["recover", "."], "Is a directory"),
+        (
+            ["recover", "https://example.com/queue"],
+            "https://example.com/queue: give the URL or the ARN of an SQS queue",
+        ),
+        (["recover", "arn:aws:sns:eu-west-1:123456789012:topic"], "give the URL or the ARN of an SQS queue, or a file"),
+        (["recover", "failed.json", "--to", "a b"], "--to a b: give the name or the ARN of a Lambda function"),
+        (["recover", "failed.json", "--limit", "0"], "--limit 0: give a whole number, 1 or more"),
+        (["recover", "failed.json", "--table", "t!"], "--table t!: give the name or the ARN of a DynamoDB table"),
+        (["stop", "f:live"], "f:live: concurrency is the whole function's; leave out :live"),
+        (["stop", "arn:aws:sqs:eu-west-1:123456789012:f"], "give the name or the ARN of a Lambda function"),
+        (["start", "f!"], "f!: give the name or the ARN of a Lambda function"),
+        (["cancel", "a b", "--table", "chains"], "'a b' is no chain: give the request id of its first invocation"),
+        (["cancel", "", "--table", "chains"], "'' is no chain"),
+        (["result", "c" * 129, "--table", "chains"], "is no chain"),
+        (["result", "c", "--table", "t!"], "--table t!: give the name or the ARN of a DynamoDB table"),
+    ],
+)
+def test_commands_for_aws_name_what_they_cannot_use(arguments, complaint, capsys):
+    """Exit status 2 and one line, before anything is asked of AWS."""
+    status = main([*arguments, "--region", "eu-west-1"])
+
+    output = capsys.readouterr()
+    assert status == 2
+    assert complaint in output.err
+    assert output.err.startswith("carryon: ")
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [([], "You must specify a region"), (["--profile", "missing"], "The config profile (missing) could not be found")],
+)
+def test_a_configuration_that_is_missing_is_named(options, complaint, capsys, monkeypatch):
+    """What boto3 raises is one line, with exit status 1."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+
+    status = main(["stop", "work", *options])
+
+    assert status == 1
+    assert f"carryon: {complaint}" in capsys.readouterr().err

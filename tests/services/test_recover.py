@@ -1,0 +1,153 @@
+"""`carryon recover`: chains that ended in a queue, sent again."""
+
+import json
+
+import pytest
+
+STATE = {"CARRYON_TO": "self", "CARRYON_STATE": "steps"}
+
+
+@pytest.fixture
+def run(carryon):
+    """Run the command; returns its exit status and the lines it printed."""
+
+    def run(*arguments):
+        status, output, errors = carryon("recover", *arguments)
+        assert errors == ""
+        return status, output.splitlines()
+
+    return run
+
+
+def wait_for_message(services, url, function):
+    """Wait until a chain has ended in the queue."""
+    function.wait_until(lambda _: services.count(url) == (1, 0))
+
+
+def test_a_chain_goes_on_from_its_last_state(make_function, services, run, tmp_path):
+    """Its second hop failed for good; sent again, it begins where that hop began and comes to the right result."""
+    url, arn = services.queue("failed")
+    function = make_function("work.fragile", env=STATE, on_failure=arn)
+    function.send({"steps": 250, "mark": str(tmp_path / "mark")})
+    wait_for_message(services, url, function)
+    _, failed = function.invocations
+    envelope = failed.event["carryon"]
+    (tmp_path / "mark").touch()
+
+    status, lines = run(url, "--dry-run")
+    assert (status, len(function.invocations)) == (0, 2)
+    assert lines[0].startswith(f"would send: chain {envelope['chain']}, hop 1: to {function.arn} (message ")
+    assert services.count(url) == (1, 0)
+
+    status, lines = run(url)
+    hops = function.wait_for_result()
+    assert status == 0
+    assert lines[0].startswith(f"sent: chain {envelope['chain']}, hop 1: to {function.arn} (message ")
+    assert lines[0].endswith("failed: ValueError)")
+    assert services.count(url) == (0, 0)
+    assert hops[2].event == failed.event
+    assert hops[2].lines[0]["event"] == "resumed"
+    assert hops[-1].answer == {"steps": 250}
+
+
+def test_what_cannot_be_sent_stays_in_the_queue(make_function, services, run):
+    """Poison and refused chains can be received at once by whoever comes next; the others are gone."""
+    url, arn = services.queue("failed")
+    function = make_function("work.count", on_failure=arn)
+    sqs = services.client("sqs")
+    sqs.send_message(QueueUrl=url, MessageBody="poison")
+    gone = {"functionArn": f"{function.arn}-gone", "requestId": "r-1", "condition": "RetriesExhausted"}
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"requestContext": gone, "requestPayload": {}}))
+    here = {**gone, "functionArn": function.arn, "requestId": "r-2"}
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"requestContext": here, "requestPayload": {"steps": 1}}))
+
+    status, lines = run(url)
+
+    function.wait_for_result()
+    assert status == 1
+    assert len(lines) == 4
+    assert ": it is not JSON" in lines[0]
+    assert any(line.startswith("kept: chain r-1, hop 0: An error occurred (ResourceNotFound") for line in lines)
+    assert any(line.startswith(f"sent: chain r-2, hop 0: to {function.arn} (") for line in lines)
+    assert lines[-1] == "chains sent: 1, skipped: 0; records kept: 2"
+    assert services.count(url) == (2, 0)
+
+
+def test_dead_letters_are_sent_to_the_function_that_is_named(make_function, services, run):
+    """Body and attributes are those of Lambda; the queue's ARN does as well as its URL."""
+    url, arn = services.queue("letters")
+    function = make_function("work.count")
+    attributes = {"RequestID": {"DataType": "String", "StringValue": "r-1"}}
+    services.client("sqs").send_message(QueueUrl=url, MessageBody='{"steps":  2}', MessageAttributes=attributes)
+
+    status, lines = run(arn, "--to", function.name)
+
+    (only,) = function.wait_for_result()
+    assert status == 0
+    assert only.answer == {"steps": 2}
+    assert lines[0].startswith(f"sent: chain r-1, hop 0: to {function.name} (message ")
+    assert services.count(url) == (0, 0)
+
+
+def test_more_than_a_batch_is_read_and_removed(make_function, services, run):
+    """SQS gives and takes ten messages at a time; a chain's own are dealt with together."""
+    url, _ = services.queue("failed")
+    function = make_function("work.count")
+    sqs = services.client("sqs")
+    for number in range(23):
+        context = {"functionArn": function.arn, "requestId": f"r-{number % 2}", "condition": "RetriesExhausted"}
+        record = {"requestContext": context, "requestPayload": {"steps": 1}}
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(record))
+
+    status, lines = run(url)
+
+    assert status == 0
+    assert lines[-1] == "chains sent: 2, skipped: 0; records kept: 0"
+    assert len(function.wait_for(2)) == 2
+    assert services.count(url) == (0, 0)
+
+
+def test_only_as_many_as_asked_for_are_read(services, run):
+    """The rest stays for the next run."""
+    url, _ = services.queue("failed")
+    sqs = services.client("sqs")
+    for number in range(4):
+        sqs.send_message(QueueUrl=url, MessageBody=f"poison {number}")
+
+    status, lines = run(url, "--limit", "3")
+
+    assert status == 1
+    assert lines[-1] == "chains sent: 0, skipped: 0; records kept: 3"
+    assert services.count(url) == (4, 0)
+
+
+def test_a_parcel_that_is_gone_or_changed_keeps_its_chain(make_function, services, run):
+    """An envelope that refers to S3 is sent only if the object is there, and still the one it means."""
+    url, _ = services.queue("failed")
+    function = make_function("work.count")
+    s3 = services.client("s3")
+    s3.create_bucket(Bucket="parcels")
+    etag = s3.put_object(Bucket="parcels", Key="here", Body=b"{}")["ETag"]
+    for key, tag in (("here", etag), ("gone", etag), ("here", '"other"')):
+        parcel = {"bucket": "parcels", "key": key, "etag": tag}
+        meta = {"v": 1, "chain": f"c-{key}-{tag}", "hop": 1, "cause": "time", "parent": "p", "started_at_ms": 1}
+        context = {"functionArn": function.arn, "requestId": "r", "condition": "RetriesExhausted"}
+        record = {"requestContext": context, "requestPayload": {"carryon": {**meta, "parcel": parcel}, "steps": 0}}
+        services.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(record))
+
+    status, lines = run(url, "--dry-run")
+
+    assert status == 1
+    assert any(f"c-here-{etag}, hop 1: to " in line for line in lines)
+    assert any("its envelope is s3://parcels/gone: it is not there any more" in line for line in lines)
+    assert any("its envelope is s3://parcels/here: it is another one by now" in line for line in lines)
+    assert services.count(url) == (3, 0)
+
+
+def test_a_queue_that_is_not_there_is_named(services, carryon):
+    """One line on stderr and exit status 1."""
+    status, output, errors = carryon("recover", f"{services.url}/000000000000/missing")
+
+    assert (status, output) == (1, "")
+    assert errors.startswith("carryon: An error occurred (")
+    assert errors.count("\n") == 1

@@ -1,0 +1,134 @@
+"""`carryon cancel` and `carryon result`, and what `carryon recover` reads in the table."""
+
+import json
+import time
+
+import pytest
+
+TABLE = "chains"
+
+
+@pytest.fixture
+def put(services):
+    """Write `put(chain, hop, **members)` into a table as the layer makes it; texts and numbers."""
+    client = services.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "chain", "KeyType": "HASH"}, {"AttributeName": "hop", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "chain", "AttributeType": "S"},
+            {"AttributeName": "hop", "AttributeType": "N"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+    def put(chain, hop, **members):
+        members = {name: {"N" if isinstance(value, int) else "S": str(value)} for name, value in members.items()}
+        client.put_item(TableName=TABLE, Item={"chain": {"S": chain}, "hop": {"N": str(hop)}, **members})
+
+    return put
+
+
+@pytest.fixture
+def of_chain(services):
+    """Read the item of a chain itself."""
+
+    def of_chain(chain):
+        key = {"chain": {"S": chain}, "hop": {"N": "-1"}}
+        return services.client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item")
+
+    return of_chain
+
+
+def test_a_chain_is_cancelled_once(put, of_chain, carryon):
+    """The moment is in the chain's own item, which does not stay for ever; a second time changes nothing."""
+    put("c-1", 1, status="running")
+
+    assert carryon("cancel", "c-1", "--table", TABLE) == (0, "chain c-1 is cancelled: its next hop ends it\n", "")
+    item = of_chain("c-1")
+    assert abs(int(item["cancelled_at_ms"]["N"]) - time.time() * 1000) < 60_000
+    assert 0 < int(item["expires_at"]["N"]) - time.time() < 16 * 24 * 3600
+
+    assert carryon("cancel", "c-1", "--table", TABLE)[0] == 0
+    assert of_chain("c-1") == item
+
+
+def test_a_chain_that_is_not_known_may_be_cancelled_all_the_same(put, of_chain, carryon):
+    """Before its first hand-over nothing of it is in the table."""
+    status, output, _ = carryon("cancel", "c-1", "--table", TABLE)
+
+    assert status == 0
+    assert "the table knows no hop of it" in output
+    assert "cancelled_at_ms" in of_chain("c-1")
+
+
+def test_a_chain_that_has_ended_is_not_cancelled(put, of_chain, carryon):
+    """Its result stays what it is."""
+    put("c-1", -1, status="finished", result="1")
+
+    status, output, errors = carryon("cancel", "c-1", "--table", TABLE)
+
+    assert (status, output, errors) == (1, "", "carryon: chain c-1 has ended: it has finished\n")
+    assert "cancelled_at_ms" not in of_chain("c-1")
+
+
+def test_a_result_is_printed_as_it_is(put, carryon):
+    """On stdout, and nothing else."""
+    put("c-1", 2, status="finished")
+    put("c-1", -1, status="finished", result='{"primes": [2, 3]}')
+
+    assert carryon("result", "c-1", "--table", TABLE) == (0, '{"primes": [2, 3]}\n', "")
+
+
+@pytest.mark.parametrize(
+    ("items", "status", "text"),
+    [
+        ([(-1, {"status": "failed", "result": '{"errorType": "ValueError"}'})], 1, 'has failed: {"errorType": "Val'),
+        ([(1, {"status": "handed"}), (2, {"status": "sent"})], 3, "hop 2 has been sent and has not begun"),
+        ([(1, {"status": "handed"})], 3, "hop 1 has handed over"),
+        ([(1, {"status": "running", "lease_until_ms": 1})], 3, "hop 1 is running; its lease ended "),
+        ([(1, {"status": "running"}), (-1, {"cancelled_at_ms": 1})], 3, "; it is cancelled"),
+        ([(-1, {"cancelled_at_ms": 1})], 3, "cancelled before its first hand-over"),
+        ([], 1, "the table knows no chain c-1"),
+    ],
+)
+def test_a_chain_without_a_result_says_where_it_stands(put, carryon, items, status, text):
+    """On stderr; the exit status tells apart what has failed and what has not ended."""
+    for hop, members in items:
+        put("c-1", hop, **members)
+
+    ran = carryon("result", "c-1", "--table", TABLE)
+
+    assert ran[:2] == (status, "")
+    assert text in ran[2]
+    assert ran[2].count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["cancel", "result"])
+def test_a_table_that_is_not_there_is_named(services, carryon, command):
+    """One line and exit status 1."""
+    status, _, errors = carryon(command, "c-1", "--table", "missing")
+
+    assert status == 1
+    assert errors.startswith("carryon: An error occurred (ResourceNotFoundException)")
+    assert errors.count("\n") == 1
+
+
+def test_recover_leaves_to_itself_what_has_gone_on(put, services, carryon):
+    """By the table: what has handed over is skipped and its record removed, what was cancelled is kept."""
+    url, _ = services.queue("failed")
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:work"
+    for chain in ("c-1", "c-2"):
+        meta = {"v": 1, "chain": chain, "hop": 1, "cause": "time", "parent": chain, "started_at_ms": 1}
+        context = {"functionArn": arn, "requestId": "r", "condition": "RetriesExhausted"}
+        record = {"requestContext": context, "requestPayload": {"carryon": meta}}
+        services.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(record))
+    put("c-1", 1, status="handed")
+    put("c-2", -1, cancelled_at_ms=1)
+
+    status, output, errors = carryon("recover", url, "--table", TABLE)
+
+    assert (status, errors) == (1, "")
+    assert "skipped: chain c-1, hop 1: it has gone on from there (" in output
+    assert "kept: chain c-2, hop 1: it has been cancelled (" in output
+    assert services.count(url) == (1, 0)
