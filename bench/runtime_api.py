@@ -40,10 +40,12 @@ class Environment:
         python: interpreter with the runtime client.
         bootstrap: the platform's script.
         layer: the unpacked layer, None for the bare runtime.
-        handler: of bench/functions.
+        handler: of the folder.
         env: more environment variables.
-        quota: share of a CPU that it gets; otherwise one core of its own.
+        quota: share of a CPU that it gets.
         log: where its standard output goes.
+        folder: the function's code.
+        apart: whether it and the calling process get a core each, where there is no quota.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Environment:
         env: dict[str, str] | None = None,
         quota: Quota | None = None,
         log: Path | None = None,
+        folder: Path = FUNCTIONS,
+        apart: bool = True,
     ) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ready = selectors.DefaultSelector()
@@ -73,7 +77,7 @@ class Environment:
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "example",
-            "LAMBDA_TASK_ROOT": str(FUNCTIONS),
+            "LAMBDA_TASK_ROOT": str(folder),
             "LAMBDA_RUNTIME_DIR": str(bootstrap.parent),
             "OPT_FOLDER": str(layer or "/nonexistent"),
             "_HANDLER": handler,
@@ -82,7 +86,8 @@ class Environment:
         self._is_supervised = layer is not None
         command = [*([str(layer / "carryon")] if layer else []), str(python), str(bootstrap)]
         self._command = quota.command(command) if quota else command
-        self._started = contextlib.nullcontext if quota else _on_another_core
+        self._folder = folder
+        self._started = _on_another_core if apart and not quota else contextlib.nullcontext
         self._log = log or Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -103,7 +108,7 @@ class Environment:
         began = time.perf_counter()
         with self._started(), self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=FUNCTIONS, env=self._env, stdin=subprocess.DEVNULL, stdout=log
+                self._command, cwd=self._folder, env=self._env, stdin=subprocess.DEVNULL, stdout=log
             )
         self._wait_for_next()
         return time.perf_counter() - began

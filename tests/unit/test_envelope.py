@@ -11,6 +11,7 @@ from carryon import envelope
 META = {"v": 1, "chain": "c-1", "hop": 3, "cause": "time", "parent": "p-1", "started_at_ms": 1_700_000_000_000}
 
 keys = st.sampled_from(["carryon", "event", "a", 'q"', "é", ""]) | st.text(max_size=5)
+ids = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=128)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
@@ -20,10 +21,10 @@ blanks = st.text(" \t\r\n", max_size=3)
 metas = st.fixed_dictionaries(
     {
         "v": st.just(1),
-        "chain": st.text(min_size=1, max_size=128),
+        "chain": ids,
         "hop": st.integers(1, 2**53 - 1),
         "cause": st.sampled_from(["time", "crash"]),
-        "parent": st.text(min_size=1, max_size=128),
+        "parent": ids,
         "started_at_ms": st.integers(1, 2**53 - 1),
     },
     optional={"state": st.dictionaries(st.text(max_size=9), values, max_size=3)},

@@ -24,12 +24,22 @@ MARK_WITHIN = 256
 
 _KEY = "carryon"
 _ID_MAX = 128
+# What is nested deeper may be decoded in one process and not in the next, which has another stack at that moment.
+_LEVELS_MAX = 8
 _BLANKS = b" \t\r\n"
 _START_WITH_EVENT = '{"carryon":{"event":'
 _ANY_SPELLING = (
     rb'"(?:c|\\u0063)(?:a|\\u0061)(?:r|\\u0072)(?:r|\\u0072)(?:y|\\u0079)(?:o|\\u006[fF])(?:n|\\u006[eE])"\s*:'
 )
-_decoder = json.JSONDecoder()
+# What follows the members in an envelope that was not encoded anew: nothing else is JSON both with and without them.
+_NEXT_MEMBER_OR_END = r',[ \t\r\n]*"|[ \t\r\n]*}'
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse)
 
 
 def wrap(raw: bytes, meta: dict[str, Any]) -> bytes:
@@ -82,15 +92,17 @@ def _unwrap(text: str) -> tuple[dict[str, Any], bytes] | None:
     if not _is_good(meta):
         return None
     if text.startswith(_START_WITH_EVENT, start):
+        if text[end:] != "}":
+            return None
         at = start + len(_START_WITH_EVENT)
         blanks = len(text[at:]) - len(text[at:].lstrip(_BLANKS.decode()))
         _, event_end = _decoder.raw_decode(text, at + blanks)
         comma = text.index(",", event_end)
         del meta["event"]
         return meta, text[at:comma].encode()
-    if "event" in meta:
-        return None
     rest = text[end:]
+    if "event" in meta or not re.match(_NEXT_MEMBER_OR_END, rest):
+        return None
     return meta, (text[:start] + "{" + (rest[1:] if rest[0] == "," else rest)).encode()
 
 
@@ -114,14 +126,30 @@ def _is_good(meta: object) -> bool:
         and meta.get("cause") in ("time", "crash")
         and _is_id(meta.get("parent"))
         and _is_count(meta.get("started_at_ms"))
+        and _is_count(meta.get("crashes", 1))
         and isinstance(meta.get("state", {}), dict)
         and isinstance(meta.get("each", {}), dict) and all(map(_is_count, meta.get("each", {}).values()))
+        and _is_shallow([value for name, value in meta.items() if name not in PROGRESS and name != "event"])
     )  # fmt: skip
 
 
 def _is_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= _ID_MAX
+    # It goes into answers, log lines and keys; half a surrogate pair would end the runtime client.
+    return isinstance(value, str) and 0 < len(value) <= _ID_MAX and value.isascii() and value.isprintable()
 
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 < value < 1 << 53
+
+
+def _is_shallow(values: list[Any]) -> bool:
+    for _ in range(_LEVELS_MAX):
+        values = [
+            inner
+            for value in values
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not values:
+            return True
+    return False

@@ -110,7 +110,7 @@ class Rescue:
         """Post the answer of an invocation whose time was up; False if it was answered before."""
         event: Any = None
         try:
-            event = json.loads(invocation.raw or b"null")
+            event = _decoded(invocation.raw)
             began = time.monotonic()
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
                 outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
@@ -132,7 +132,7 @@ class Rescue:
         crashes = self._crashes(invocation)
         if self._settings.continue_on_crash and crashes <= _CRASHES_MAX:
             try:
-                event = json.loads(invocation.raw or b"null")
+                event = _decoded(invocation.raw)
                 answer = self._hand_over(invocation, event, crashes)
                 self._posted(runtime_api.post_response, invocation, answer)
                 return
@@ -256,3 +256,11 @@ class Rescue:
     def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words
         return processes.stop_all(os.getpid(), (words[COURIER], words[STANDBY]), stopped)
+
+
+def _decoded(raw: bytes) -> Any:
+    """An event, or None where it is nested deeper than this process can follow: then it has no source that is known."""
+    try:
+        return json.loads(raw or b"null")
+    except (ValueError, RecursionError):
+        return None
