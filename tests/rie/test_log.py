@@ -1,25 +1,12 @@
 """Carry On's own log lines as they come out of the real runtime."""
 
 import json
-from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
-
-SCHEMA = Path(__file__).resolve().parent.parent.parent / "docs/log-line.schema.json"
-
-
-def validated(result):
-    """The lines of a result, each checked against the schema."""
-    validator = Draft202012Validator(json.loads(SCHEMA.read_text()))
-    for line in result.lines:
-        validator.validate(line)
-        assert line["requestId"] == result.request_id
-        assert line["function"] == "function"
-    return result.lines
+from tests.support.log_schema import VALIDATOR, validated
 
 
 @pytest.mark.parametrize("log_format", ["Text", "JSON"])
@@ -153,7 +140,7 @@ def test_a_bad_setting_never_stops_the_function(name, newest_runtime, layer):
     assert second.json["event"] == {"do": "finish"}
     assert second.log == ""
     (line,) = [json.loads(line) for line in log.splitlines()]
-    Draft202012Validator(json.loads(SCHEMA.read_text())).validate(line)
+    VALIDATOR.validate(line)
     assert (line["level"], line["carryon"]["event"]) == ("ERROR", "bad_setting")
     shown = "(not shown)" if name in NOT_SHOWN else BAD[name]
     assert (line["carryon"]["name"], line["carryon"]["value"]) == (name, shown)

@@ -1,5 +1,6 @@
 """What a function says of its progress is there for the next hop, and harms nobody where there is no layer."""
 
+import dis
 import json
 import math
 import sys
@@ -26,7 +27,7 @@ def shim():
     """As much of the shim as progress needs."""
     dog = watchdog.Watchdog(lambda in_event_loop: carryon.TimeIsUp(), lambda frame: None, lambda: None)
     return types.SimpleNamespace(
-        board=boards.Board(), board_is_used=False, watchdog=dog, settings=parse({}), event=None
+        board=boards.Board(), board_is_used=False, watchdog=dog, settings=parse({}), event=None, state=None
     )
 
 
@@ -97,14 +98,85 @@ def test_a_checkpoint_is_on_the_board_when_the_call_returns():
 
 
 def test_a_state_that_cannot_travel_is_known_to_the_supervisor_too():
-    """Rather than the one before it."""
+    """Where this hop has kept nothing that could go out in its place."""
     one = shim()
-    run = progress.Run(one, {})
-    run.keep_state(b'{"a": 1}')
+    run = progress.Run(one, {"state": {"a": 0}, "checkpoint": 1})
+    for _ in run.each("ab"):
+        pass
     run.keep_state(progress.NotCarried("no: \udcff"))
 
     assert isinstance(run.progress(), progress.NotCarried)
     assert str(progress.read(one.board)) == "no: ?"
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        (lambda run: run.keep_state(b'{"a":1}'), {"state": {"a": 1}}),
+        (lambda run: run.checkpoint(2), {"checkpoint": 2}),
+    ],
+    ids=["state", "checkpoint"],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_was_kept_goes_out_in_the_place_of_a_state_that_cannot_travel(keep, kept, is_first):
+    """Whether it was kept before or in clean-up, with the reason, by this process or by its supervisor."""
+    one = shim()
+    run = progress.Run(one, {})
+    if is_first:
+        keep(run)
+    run.keep_state(progress.NotCarried("no"))
+    if not is_first:
+        keep(run)
+
+    for found in (run.progress(), progress.read(one.board)):
+        reason = {} if "state" in kept and not is_first else {"not_carried": "no"}
+        assert json.loads(found) == {**kept, **reason}
+        assert progress.reason_not_carried(found) == reason
+
+
+def test_each_travels_as_it_was_when_the_variables_were_captured():
+    """They belong together, so what was finished later is done again."""
+    one = shim()
+    one.state = object()
+    run = progress.Run(one, {"each": {"0": 1}, "state": {"a": 1}})
+
+    for number in run.each(range(9)):
+        if number == 4:
+            run.keep_state(b'{"a":4}')
+        if number == 7:
+            break
+
+    assert json.loads(run.progress()) == {"each": {"0": 4}, "state": {"a": 4}}
+    assert json.loads(progress.read(one.board)) == {"each": {"0": 4}, "state": {"a": 4}}
+
+
+def header(code):
+    """Offset of the last loop's first instruction."""
+    return [instruction.offset for instruction in dis.get_instructions(code) if "FOR_ITER" in instruction.opname][-1]
+
+
+def test_an_item_counts_as_finished_at_the_end_of_its_iteration():
+    """Before the next one is asked for, in the loop that asks and in no other; again and again, specialised or not."""
+    for is_outer in (True, False):
+        for stop_at in (1, 30):
+            one = shim()
+            one.state = object()
+            run = progress.Run(one, {})
+
+            def work(run=run, stop_at=stop_at, is_outer=is_outer):
+                for outer in run.each(range(40)):
+                    for inner in run.each(range(3)):
+                        if (outer, inner) == (stop_at, 1) and not is_outer:
+                            run.keep_state(b"{}", (sys._getframe(), header(sys._getframe().f_code)))
+                            return
+                    if outer == stop_at and is_outer:
+                        first = next(i for i in dis.get_instructions(work.__code__) if "FOR_ITER" in i.opname)
+                        run.keep_state(b"{}", (sys._getframe(), first.offset))
+                        return
+
+            work()
+            each = {"0": stop_at + 1} if is_outer else {"0": stop_at, f"0.{stop_at}.0": 2}
+            assert json.loads(run.progress())["each"] == each
 
 
 def test_what_was_carried_goes_on_until_something_newer_is_said():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carryon.progress import NotCarried
 from carryon.settings import parse
-from carryon.state import State
+from carryon.state import LARGEST, LARGEST_IN_BUCKET, State
 
 HANDLER = "carryon_test_handler"
 OTHER = "carryon_test_other"
@@ -149,6 +149,20 @@ def test_no_value_makes_a_capture_raise(handler, value):
     handler.done = value
 
     assert isinstance(State(names("done"), HANDLER).capture(), NotCarried)
+
+
+@pytest.mark.parametrize(("largest", "hint"), [(LARGEST, True), (LARGEST_IN_BUCKET, False)])
+def test_a_state_that_is_too_large_is_named_with_its_size_and_the_limit(handler, largest, hint):
+    """And with the variable that is most of it; up to the limit it travels."""
+    handler.small, handler.large = 1, "x" * largest
+    state = State(names("small", "large"), HANDLER, largest=largest)
+
+    refusal = str(state.capture())
+    assert f"are {largest + 25:,} bytes of JSON, more than the {largest:,} that Lambda accepts" in refusal
+    assert f"large alone is {largest + 11:,}" in refusal
+    assert ("CARRYON_BUCKET" in refusal) is hint
+    handler.large = handler.large[25:]
+    assert len(state.capture()) == largest
 
 
 def test_a_missing_global_is_named(handler):

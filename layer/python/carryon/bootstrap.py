@@ -122,10 +122,11 @@ class Shim:
 
     def _wrap(self, handler: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
         if self.settings.state:
-            from .state import State
+            from .state import LARGEST, LARGEST_IN_BUCKET, State
 
             module = name.rpartition(".")[0].replace("/", ".")
-            self.state = State(self.settings.state, module, self.settings.state_into)
+            largest = LARGEST_IN_BUCKET if self.settings.bucket else LARGEST
+            self.state = State(self.settings.state, module, self.settings.state_into, largest)
 
         def invoke(event: Any, context: Any) -> Any:
             return self._invoke(handler, event, context)

@@ -11,6 +11,7 @@ import carryon
 
 from . import board as on_board
 from . import delivery, handover, margins
+from .progress import reason_not_carried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progres
         fields["error"] = type(failure).__name__
     if isinstance(progress, bytes):
         fields["state_bytes"] = len(progress)
+        fields.update(reason_not_carried(progress))
     metrics = {"TimeIsUp": (1, "Count")}
     handover.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
 

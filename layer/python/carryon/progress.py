@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -15,7 +16,7 @@ from .watchdog import OFF
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any
 
     from .board import Board
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 _MAX = 6 << 20
 
 
-# How many records of a batch are finished; it stays in this invocation.
+# How many records of a batch are finished, and why the state is not the last one; they stay in this invocation.
 RECORDS = "records"
+NOT_CARRIED = "not_carried"
+
+# FOR_ITER with the prefixes and caches that it may have; no second one can follow as soon.
+_HEADER_SIZE = 8
 
 # No JSON begins with it.
 _REFUSAL = b"!"
@@ -44,6 +49,15 @@ def read(board: Board) -> bytes | NotCarried | None:
     return kept
 
 
+def reason_not_carried(progress: bytes | NotCarried | None) -> dict[str, str]:
+    """What a log line says of progress that is not the last one, as the variables could not travel in the end."""
+    if isinstance(progress, bytes) and NOT_CARRIED.encode() in progress:
+        members = json.loads(progress)
+        if NOT_CARRIED in members:
+            return {NOT_CARRIED: members[NOT_CARRIED]}
+    return {}
+
+
 class Run:
     """One invocation's progress.
 
@@ -57,7 +71,11 @@ class Run:
         # Each as JSON. What was carried is passed on until something newer is said.
         self.parts = {name: json.dumps(carried[name]).encode() for name in PROGRESS if name in carried}
         self._refusal: NotCarried | None = None
+        # Whether this hop itself has kept a state or a checkpoint.
+        self._has_kept = False
         self._shim = shim
+        self._has_state = shim is not None and shim.state is not None
+        self._each_of_state = self.parts.get("each")
         self._finished: dict[str, int] = dict(carried.get("each", {}))
         self._loops: list[_Loop] = []
         self._begun: dict[str, int] = {}
@@ -92,21 +110,20 @@ class Run:
         self._loops.append(loop)
         try:
             for item in rest:
+                loop.note_user(sys._getframe(1))
                 yield item
                 self._finish(loop)
         finally:
             self._loops.remove(loop)
 
     def _finish(self, loop: _Loop) -> None:
-        within = f"{loop.key}.{loop.finished}."
+        loop.count(self._begun)
+        loop.count(self._finished)
         loop.finished += 1
-        for counts in (self._finished, self._begun):
-            for key in [key for key in counts if key.startswith(within)]:
-                del counts[key]
         self._finished[loop.key] = loop.finished
         if self._shim is not None and self._shim.settings.batch == "report" and loop.items is records(self._shim.event):
             self.parts[RECORDS] = str(loop.finished).encode()
-        self._keep("each", json.dumps(self._finished, separators=(",", ":")).encode())
+        self._keep("each", _encode(self._finished))
 
     def shield(self) -> _Shield:
         """See carryon.shield."""
@@ -117,17 +134,36 @@ class Run:
         dog = self._shim.watchdog if self._shim is not None else None
         return math.inf if dog is None or dog.phase == OFF else max(dog.alarm_at - time.time(), 0.0) * 1000
 
-    def keep_state(self, state: bytes | NotCarried) -> None:
-        """Keep the named globals as JSON, or why they cannot travel."""
+    def keep_state(self, state: bytes | NotCarried, at: tuple[FrameType, int] | None = None) -> None:
+        """Keep the named variables as JSON, with what `each` has finished by then; or why they cannot travel.
+
+        Args:
+            at: frame and offset of a loop's first instruction, where an iteration has just ended there.
+        """
         if isinstance(state, bytes):
+            self._refusal = None
+            finished = self._finished_at(*at) if at else self._finished
+            if finished:
+                self._each_of_state = _encode(finished)
             self._keep("state", state)
         else:
             self._refusal = state
-            self._put(_REFUSAL + str(state).encode("utf-8", "replace"))
+            self._put(self._encode() if self._has_kept else _REFUSAL + str(state).encode("utf-8", "replace"))
+
+    def _finished_at(self, frame: FrameType, offset: int) -> dict[str, int]:
+        """What counts as finished where the frame is about to ask for the next item, and has not yet."""
+        finished = dict(self._finished)
+        for loop in self._loops:
+            if loop.is_used_at(frame, offset):
+                loop.count(finished)
+                finished[loop.key] = loop.finished + 1
+        return finished
 
     def progress(self) -> bytes | NotCarried | None:
         """What travels to the next hop: as `read` returns it."""
-        return self._refusal or (self._encode() if self.parts else None)
+        if self._refusal is not None and not self._has_kept:
+            return self._refusal
+        return self._encode() if self.parts else None
 
     def begin(self) -> None:
         """Keep what was carried, for a supervisor that has to hand over."""
@@ -135,8 +171,11 @@ class Run:
             self._put(self._encode(), is_first=True)
 
     def _keep(self, name: str, encoded: bytes) -> None:
+        # Finished items alone do not make up for a state that cannot travel.
+        self._has_kept = self._has_kept or name != "each"
         self.parts[name] = encoded
-        self._put(self._encode())
+        if self._refusal is None or self._has_kept:
+            self._put(self._encode())
 
     def _put(self, kept: bytes, is_first: bool = False) -> None:
         board = self._shim.board if self._shim is not None else None
@@ -145,7 +184,15 @@ class Run:
             board.put_state(kept, is_first=is_first)
 
     def _encode(self) -> bytes:
-        return b"{" + b",".join(b'"%s":%s' % (name.encode(), part) for name, part in self.parts.items()) + b"}"
+        parts = self.parts
+        if self._has_state:
+            # As it was when the variables were: they belong together.
+            parts = {name: part for name, part in parts.items() if name != "each"}
+            if self._each_of_state is not None:
+                parts["each"] = self._each_of_state
+        if self._refusal is not None:
+            parts = {**parts, NOT_CARRIED: json.dumps(str(self._refusal)).encode()}
+        return b"{" + b",".join(b'"%s":%s' % (name.encode(), part) for name, part in parts.items()) + b"}"
 
 
 class _Loop:
@@ -153,6 +200,26 @@ class _Loop:
         self.key = key
         self.items = items
         self.finished = 0
+        self._user = 0, 0
+
+    def note_user(self, frame: FrameType) -> None:
+        """Who asks for an item; not the frame itself, which would be a cycle."""
+        self._user = id(frame), frame.f_lasti
+
+    def is_used_at(self, frame: FrameType, offset: int) -> bool:
+        """Whether the frame has asked for the item that is being worked on in the loop that begins there."""
+        user, at = self._user
+        return user == id(frame) and offset <= at < offset + _HEADER_SIZE
+
+    def count(self, counts: dict[str, int]) -> None:
+        """Forget the loops within the item that is finished."""
+        within = f"{self.key}.{self.finished}."
+        for key in [key for key in counts if key.startswith(within)]:
+            del counts[key]
+
+
+def _encode(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 class _Shield:

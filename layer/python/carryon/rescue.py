@@ -126,6 +126,7 @@ class Rescue:
         text = crash.exit_error(status)
         stack = self._stack()
         fields = {**self._times(invocation), "stopped_at": own_frames(self._frames()), **known}
+        fields.update(progress.reason_not_carried(progress.read(self._board)))
         metrics = {"Crashed": (1, "Count")}
         message = f"The process died: {text.rpartition('error: ')[2]}"
         handover.say(self._settings, "crashed", "ERROR", message, invocation, fields, metrics)
@@ -219,6 +220,7 @@ class Rescue:
             "stage": _STAGES[phase],
             "stopped_at": own_frames(self._frames()),
             "processes_left": others,
+            **progress.reason_not_carried(progress.read(self._board)),
         }
         metrics: dict[str, tuple[float, str]] = {"Rescued": (1, "Count")}
         if phase != HANDED:

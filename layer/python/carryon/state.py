@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from .settings import StateName
 
+# What Lambda accepts in an asynchronous invocation; and in any other, for a state that goes through a bucket.
+LARGEST = 1 << 20
+LARGEST_IN_BUCKET = 6 << 20
+
 _MISSING = object()
 
 
@@ -25,9 +29,13 @@ class State:
         names: as the settings have them.
         handler_module: name of the module that holds the handler, already imported.
         into: where the successor finds the values: globals, event or both; one that has a key goes into the event too.
+        largest: bytes of JSON that can travel.
     """
 
-    def __init__(self, names: tuple[StateName, ...], handler_module: str, into: str = "globals") -> None:
+    def __init__(
+        self, names: tuple[StateName, ...], handler_module: str, into: str = "globals", largest: int = LARGEST
+    ) -> None:
+        self._largest = largest
         self._variables = [_Variable(name, handler_module, into) for name in names]
         self._changed = False
         self._initial = {}
@@ -98,7 +106,16 @@ class State:
                 return NotCarried(
                     f"CARRYON_STATE names {variable.id}, but a {type(value).__name__} is not JSON: {error}"
                 )
-        return f"{{{', '.join(members)}}}".encode()
+        encoded = f"{{{', '.join(members)}}}".encode()
+        return encoded if len(encoded) <= self._largest else self._too_large(members, len(encoded))
+
+    def _too_large(self, members: list[str], size: int) -> NotCarried:
+        largest, variable = max((len(member), one.id) for member, one in zip(members, self._variables, strict=True))
+        hint = "; CARRYON_BUCKET takes more" if self._largest < LARGEST_IN_BUCKET else ""
+        return NotCarried(
+            f"the variables that CARRYON_STATE names are {size:,} bytes of JSON, more than the {self._largest:,} that "
+            f"Lambda accepts; {variable} alone is {largest:,}{hint}"
+        )
 
 
 class _Variable:
