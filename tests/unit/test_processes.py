@@ -22,6 +22,13 @@ if sys.argv[1] == "stays":
 """
 
 
+@pytest.fixture(name="looked_up", params=[False, True], ids=["told by the kernel", "looked up"])
+def _looked_up(request, monkeypatch):
+    """Not every kernel tells a process's children."""
+    if request.param:
+        monkeypatch.setattr(processes.os, "access", lambda *_: False)
+
+
 @pytest.fixture(name="started", params=["stays", "ends"])
 def _started(request):
     """A process of ours that adopts orphans, and the two below it."""
@@ -47,12 +54,31 @@ def _started(request):
     os.close(there)
 
 
-def test_descendants_are_found(started):
+def test_descendants_are_found(started, looked_up):
     """Those in sessions of their own and those whose parents have ended as well."""
     top, pids = started
 
     assert processes.descendants(top) == pids
     assert processes.descendants(top, but=pids[-1:]) == pids[:-1]
+
+
+def test_a_child_of_another_thread_is_found_and_one_that_has_ended_is_not(looked_up):
+    """The kernel counts a child as its parent's thread's."""
+    code = (
+        "import os, subprocess, sys, threading, time\n"
+        "def start():\n"
+        "    subprocess.Popen(['true'])\n"
+        "    print(subprocess.Popen(['sleep', '60']).pid, flush=True)\n"
+        "    time.sleep(60)\n"
+        "threading.Thread(target=start).start()\n"
+    )
+    top = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        sleeping = int(top.stdout.readline())
+        wait_until(lambda: processes.descendants(top.pid) == [sleeping], 10, "not that one")
+    finally:
+        os.killpg(top.pid, signal.SIGKILL)
+        top.communicate()
 
 
 def test_all_are_stopped_when_the_call_returns(started):
@@ -64,7 +90,7 @@ def test_all_are_stopped_when_the_call_returns(started):
     assert processes.stop_all(top, stopped=pids) == pids
 
 
-def test_a_process_that_starts_others_all_the_time_is_stopped_with_all_of_them():
+def test_a_process_that_starts_others_all_the_time_is_stopped_with_all_of_them(looked_up):
     """As long as one is new, another look is taken."""
     code = (
         "import os, time\nfor _ in range(200):\n    if not os.fork():\n        time.sleep(60)\n    time.sleep(0.0005)\n"

@@ -8,13 +8,13 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 _STOP_WITHIN_S = 0.05
 _POLL_S = 0.001
 _PR_SET_CHILD_SUBREAPER = 36
-_STAT_MAX = 4_096
+_READ_MAX = 4_096
 # Of /proc/PID/stat, counted after the command's name: state, parent, start in clock ticks since the boot.
 _STATE, _PARENT, _STARTED = 0, 1, 19
 
@@ -36,18 +36,13 @@ def adopt_orphans() -> None:
 
 def descendants(of: int, but: Iterable[int] = ()) -> list[int]:
     """Process ids of the living descendants of a process, `but` and theirs left out, parents first."""
-    parents = {}
-    for pid in _all():
-        fields = stat(f"{pid}/stat")
-        if fields and fields[_STATE] not in "ZX":
-            parents[pid] = int(fields[_PARENT])
     left_out = set(but)
+    children = _told_by_kernel if os.access(f"/proc/self/task/{os.getpid()}/children", os.R_OK) else _looked_up()
     found: list[int] = []
     generation = [of]
     while generation:
-        generation = [
-            pid for pid, parent in parents.items() if parent in generation and pid not in left_out and pid not in found
-        ]
+        below = dict.fromkeys(pid for parent in generation for pid in children(parent))
+        generation = [pid for pid in below if pid not in left_out and pid not in found and _lives(pid)]
         found += generation
     return found
 
@@ -64,8 +59,12 @@ def stop(pids: list[int]) -> None:
     """Stop processes, and wait until none of their threads runs any longer, for 50 ms at most."""
     send(pids, signal.SIGSTOP)
     by = time.monotonic() + _STOP_WITHIN_S
+    wait_s = _POLL_S
     while any(_runs(pid) for pid in pids) and time.monotonic() < by:
-        time.sleep(_POLL_S)
+        # The end of the wait for a child of a process that has the signal blocked, as the supervisor has. Looking all
+        # the time takes the share of a CPU that they need to come to their stop.
+        signal.sigtimedwait([signal.SIGCHLD], wait_s)
+        wait_s *= 2
 
 
 def stop_all(of: int, but: Iterable[int] = (), stopped: Iterable[int] = ()) -> list[int]:
@@ -90,17 +89,7 @@ def send(pids: list[int], number: int) -> None:
 
 def stat(path: str) -> list[str]:
     """The fields of a stat file below /proc that follow the command's name; empty where there is none."""
-    try:
-        # A file object costs three times as much, and all of them are read while the function's time runs out.
-        descriptor = os.open(f"/proc/{path}", os.O_RDONLY)
-    except OSError:
-        return []
-    try:
-        return os.read(descriptor, _STAT_MAX).rpartition(b")")[2].decode("ascii", "replace").split()
-    except OSError:
-        return []
-    finally:
-        os.close(descriptor)
+    return _read(path).rpartition(b")")[2].decode("ascii", "replace").split()
 
 
 def command_line(pid: int) -> str:
@@ -112,16 +101,50 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def _all() -> Iterator[int]:
+def _told_by_kernel(pid: int) -> list[int]:
+    """Children of a process, those of its other threads included."""
+    return [int(child) for thread in _threads(pid) for child in _read(f"{pid}/task/{thread}/children").split()]
+
+
+def _looked_up() -> Callable[[int], list[int]]:
+    """The same for kernels that do not tell, from one look at every process there is."""
+    children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
-        if name.isdigit():
-            yield int(name)
+        fields = stat(f"{name}/stat") if name.isdigit() else []
+        if fields:
+            children.setdefault(int(fields[_PARENT]), []).append(int(name))
+    return lambda pid: children.get(pid, [])
+
+
+def _lives(pid: int) -> bool:
+    return (stat(f"{pid}/stat") or "X")[_STATE] not in "ZX"
 
 
 def _runs(pid: int) -> bool:
     # A thread in an uninterruptible wait (D) stops before it runs code again.
+    return any((stat(f"{pid}/task/{thread}/stat") or "X")[_STATE] not in "TtDZX" for thread in _threads(pid))
+
+
+def _threads(pid: int) -> list[str]:
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        return os.listdir(f"/proc/{pid}/task")
     except OSError:
-        return False
-    return any((stat(f"{pid}/task/{thread}/stat") or "X")[_STATE] not in "TtDZX" for thread in threads)
+        return []
+
+
+def _read(path: str) -> bytes:
+    """Content of a file below /proc, empty where there is none."""
+    try:
+        # A file object costs three times as much, and all of them are read while the function's time runs out.
+        descriptor = os.open(f"/proc/{path}", os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        content = b""
+        while part := os.read(descriptor, _READ_MAX):
+            content += part
+        return content
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)

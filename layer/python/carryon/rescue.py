@@ -59,13 +59,16 @@ class Rescue:
         self._settings = settings
         self._dispatch = dispatch
 
-    def stuck(self, child: int) -> int:
-        """Stop a process with all that it has started, hand over and answer in its place."""
+    def stuck(self, child: int, alarm_at_ms: int, phase: int) -> int:
+        """Stop a process with all that it has started, hand over and answer in its place.
+
+        Args:
+            alarm_at_ms: on the board of the invocation that it is stuck in.
+            phase: the phase of it that it is stuck in.
+        """
         board, words = self._board, self._board.words
-        seen = words[ALARM_AT_MS], words[PHASE]
-        phase = seen[1]
         processes.stop([child])
-        if (words[ALARM_AT_MS], words[PHASE]) != seen:
+        if (words[ALARM_AT_MS], words[PHASE]) != (alarm_at_ms, phase):
             processes.send([child], signal.SIGCONT)
             return GONE_ON
         invocation = read(board)

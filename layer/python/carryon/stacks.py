@@ -41,11 +41,14 @@ def ask(pid: int, descriptor: int, within_s: float) -> None:
     os.kill(pid, DUMP_SIGNAL)
     by = time.monotonic() + within_s
     size = 0
-    while time.monotonic() < by:
-        time.sleep(_POLL_S)
+    wait_s = _POLL_S
+    while (left_s := by - time.monotonic()) > 0:
+        time.sleep(min(wait_s, left_s))
         before, size = size, os.fstat(descriptor).st_size
         if size and size == before:
             return
+        # Looking all the time takes the share of a CPU that the process needs to write.
+        wait_s *= 2
 
 
 def forget(descriptor: int) -> None:

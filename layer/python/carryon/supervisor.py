@@ -173,21 +173,23 @@ class Supervisor:
         rescue = rescue_ms(margin_ms, os.environ)
         phase = words[PHASE]
         if phase == LEFT:
-            return self._rescue(alarm_at_ms)
+            return self._rescue(alarm_at_ms, phase)
         prepare_in_s = self._in_s(-warm_up_before_alarm_ms(os.environ, left_ms - margin_ms))
         if prepare_in_s > 0:
             return prepare_in_s
         self._prepare(alarm_at_ms)
-        take_over_in_s = self._in_s(margin_ms - (rescue // 2 if phase in (HANDED, ANSWERED) else rescue))
+        take_over_after_ms = margin_ms - (rescue // 2 if phase in (HANDED, ANSWERED) else rescue)
+        take_over_in_s = self._in_s(take_over_after_ms)
         if phase in (HANDED, ANSWERED):
-            return take_over_in_s if take_over_in_s > 0 else self._rescue(alarm_at_ms)
+            return take_over_in_s if take_over_in_s > 0 else self._rescue(alarm_at_ms, phase)
         dump_s = rescue * _DUMP_SHARE / 1000
         dump_in_s = take_over_in_s - dump_s
         if dump_in_s <= 0:
             self._dump(alarm_at_ms, min(max(take_over_in_s, _LOOK_AGAIN_S), dump_s))
-            dump_in_s = take_over_in_s
+            # It may have taken all of that time.
+            dump_in_s = take_over_in_s = self._in_s(take_over_after_ms)
         if take_over_in_s <= 0:
-            return self._rescue(alarm_at_ms)
+            return self._rescue(alarm_at_ms, phase)
         if phase != RUN:
             return dump_in_s
         understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
@@ -232,11 +234,11 @@ class Supervisor:
 
             stacks.forget(self._board.stacks)
 
-    def _rescue(self, alarm_at_ms: int) -> float | None:
+    def _rescue(self, alarm_at_ms: int, phase: int) -> float | None:
         from .rescue import GONE_ON, REPLACED, Rescue
 
         rescue = Rescue(self._board, self._settings, self._dispatch)
-        ending = rescue.stuck(self._child)
+        ending = rescue.stuck(self._child, alarm_at_ms, phase)
         if ending == REPLACED:
             self._go_on(rescue.stopped)
             return _REST_S
