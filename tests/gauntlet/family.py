@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.emulator import Emulator, Result
-from tests.support.processes import send, state
+from tests.support.processes import send, started, state
 
 _LOOK_EVERY_S = 0.2
 
@@ -36,7 +36,8 @@ class Watch:
 
     def __init__(self, function: Emulator) -> None:
         self._function = function
-        self._seen: set[int] = set()
+        # With when they were started: a process id may be another's later.
+        self._seen: set[tuple[int, int]] = set()
 
     def __enter__(self) -> Watch:
         return self
@@ -48,9 +49,10 @@ class Watch:
         """Invoke, and look meanwhile: whoever loses its parent later is not found any more."""
         running = self._function.begin(event)
         while concurrent.futures.wait([running], _LOOK_EVERY_S).not_done:
-            self._seen |= family(self._function)
+            self._seen |= {(pid, started(pid)) for pid in family(self._function)}
         return running.result()
 
     def alive(self) -> set[int]:
         """The processes that there are now, and those of before that have not ended."""
-        return family(self._function) | {pid for pid in self._seen if state(pid) not in "ZX"}
+        seen = {pid for pid, began in self._seen if state(pid) not in "ZX" and started(pid) == began}
+        return family(self._function) | seen

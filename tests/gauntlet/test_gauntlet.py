@@ -80,8 +80,12 @@ class Stage:
         self.supervisor = None
         with self._watch:
             function.close()
-            left = [command_line(pid) for pid in self._watch.alive()]
-        return left or function.leftovers
+            try:
+                # One that has been killed already may not be quite gone.
+                wait_until(lambda: not self._watch.alive(), 5, "processes are left")
+            except TimeoutError:
+                return [command_line(pid) for pid in self._watch.alive()]
+        return function.leftovers
 
     def invoke(self, event):
         """Invoke, and remember the processes there were meanwhile."""

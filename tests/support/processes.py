@@ -24,15 +24,16 @@ def marked(name: str, value: str) -> list[int]:
                 found.append(int(entry.name))
         except OSError:
             continue  # it ended, or it belongs to somebody else
-    return sorted(found, key=_started)
+    # Process ids alone start anew after the last one.
+    return sorted(found, key=lambda pid: (started(pid), pid))
 
 
-def _started(pid: int) -> tuple[int, int]:
-    """When a process started, in clock ticks; process ids alone start anew after the last one."""
+def started(pid: int) -> int:
+    """When a process started, in clock ticks since the boot; 0 when there is none."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except OSError:
-        return 0, pid
+        return 0
 
 
 def state(pid: int) -> str:

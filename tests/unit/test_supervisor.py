@@ -2,13 +2,16 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
 from carryon import board as boards
+from carryon.margins import rescue_ms
 from carryon.settings import parse
 from carryon.supervisor import Supervisor
+from tests.support.processes import state
 
 MARGIN_MS = 1_000
 LEFT_MS = 10_000
@@ -89,6 +92,39 @@ def test_an_alarm_that_was_seen_is_not_sent_again(supervisor, board, child):
 
     assert supervisor._look() > 0.1
     assert pending(child) == set()
+
+
+def about_to_be_taken_over(board, child):
+    """An invocation whose handler has 80 ms left, and does not say where it is."""
+    board.words[boards.STANDBY] = child
+    board.words[boards.PHASE] = boards.FIRED
+    margin_ms = 2_000
+    after_alarm_ms = margin_ms - rescue_ms(margin_ms, os.environ) - 80
+    alarm_at_ms = int(time.time() * 1000) - after_alarm_ms
+    board.show(LEFT_MS, margin_ms, alarm_at_ms, time.monotonic() - after_alarm_ms / 1000)
+    return alarm_at_ms
+
+
+def test_a_child_that_does_not_say_where_it_is_is_taken_over_in_time(supervisor, board, child):
+    """Asking for its stacks takes all the time there is, and not twice that."""
+    alarm_at_ms = about_to_be_taken_over(board, child)
+
+    supervisor._look()
+
+    assert supervisor._done_with == alarm_at_ms
+    assert boards.DUMP_SIGNAL in pending(child)
+
+
+def test_a_handler_that_ends_while_it_is_asked_where_it_is_is_not_taken_over(supervisor, board, child):
+    """It hands over by itself now, and has the time for it."""
+    about_to_be_taken_over(board, child)
+    threading.Timer(0.01, lambda: board.words.__setitem__(boards.PHASE, boards.HANDED)).start()
+
+    supervisor._look()
+
+    assert supervisor._done_with == 0
+    assert board.words[boards.PHASE] == boards.HANDED
+    assert state(child) != "T"
 
 
 def test_without_an_invocation_nothing_is_looked_at(supervisor, board):
