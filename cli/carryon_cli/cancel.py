@@ -32,15 +32,15 @@ def run(arguments: Namespace) -> int:
     """Run the command and return its exit status.
 
     Raises:
-        CommandError: AWS refuses, or the chain has ended.
+        CommandError: AWS refuses, or the chain has finished.
     """
     chain = chain_id(arguments.chain)
     with aws.errors():
         chains = Table(aws.Clients(arguments.profile, arguments.region), arguments.table)
         items = chains.items(chain)
-        status = items.get(OF_CHAIN, {}).get("status")
-        if status:
-            raise CommandError(f"chain {chain} has ended: it has {status}")
+        # One that has failed may be tried again, by Lambda or by `carryon recover`.
+        if items.get(OF_CHAIN, {}).get("status") == "finished":
+            raise CommandError(f"chain {chain} has finished: there is nothing to cancel")
         chains.cancel(chain, _KEEP_S)
     print(f"chain {chain} is cancelled: its next hop ends it")
     if not items:

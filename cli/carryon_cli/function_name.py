@@ -17,7 +17,8 @@ class FunctionName:
 
     Attributes:
         text: what to call it by; without $LATEST, which is what no qualifier means, and not in every permission.
-        name: without region, account and qualifier.
+        unqualified: the same without version or alias.
+        name: without region and account too.
         region: None for a mere name.
         qualifier: version or alias; None for none, or $LATEST.
 
@@ -30,9 +31,16 @@ class FunctionName:
         if not match:
             raise UsageError(f"{place} {text}: give the name or the ARN of a Lambda function")
         self.text = text.removesuffix(_LATEST)
+        self.unqualified = text[: match.end("name")]
         self.name = match["name"]
         self.region = match["region"]
         self.qualifier = match["qualifier"] if not text.endswith(_LATEST) else None
+
+    def may_be(self, other: FunctionName) -> bool:
+        """Whether both are the same function, as far as their names tell; versions and aliases do not count."""
+        if self.region and other.region:
+            return self.unqualified == other.unqualified
+        return self.name == other.name
 
     def __str__(self) -> str:
         return self.text

@@ -157,7 +157,7 @@ class Recovery:
         function = self._to or failure.function
         if function is None:
             return Verdict("keep", "its record does not say which function failed; name it with --to")
-        if failure.signed and failure.function and failure.function.name != function.name:
+        if failure.signed and failure.function and not failure.function.may_be(function):
             return Verdict("keep", f"its envelope is signed for {failure.function}, another one would refuse it")
         if self._table and failure.chain:
             verdict = _by_table(self._table.items(failure.chain), failure.hop, int(time.time() * 1000))

@@ -47,14 +47,20 @@ def run(arguments: Namespace) -> int:
             f"the table knows no chain {chain}: it has not handed over, its items have expired, or this is not its id"
         )
     ended = items.get(OF_CHAIN, {})
-    status = ended.get("status")
-    if status == "finished":
+    now_ms = int(time.time() * 1000)
+    if ended.get("status") == "finished":
         print(ended.get("result", "null"))
         return 0
-    if status == "failed":
+    # Lambda repeats a hop that has failed, and `carryon recover` may.
+    is_tried_again = any(item.get("lease_until_ms", 0) > now_ms for item in items.values() if _is_running(item))
+    if ended.get("status") == "failed" and not is_tried_again:
         raise CommandError(f"chain {chain} has failed: {ended.get('result', 'the table does not say how')}")
-    print(f"carryon: chain {chain}: {_where(items, int(time.time() * 1000))}", file=sys.stderr)
+    print(f"carryon: chain {chain}: {_where(items, now_ms)}", file=sys.stderr)
     return _NOT_ENDED
+
+
+def _is_running(item: Mapping[str, Any]) -> bool:
+    return item.get("status") == "running"
 
 
 def _where(items: Mapping[int, Mapping[str, Any]], now_ms: int) -> str:
@@ -62,7 +68,7 @@ def _where(items: Mapping[int, Mapping[str, Any]], now_ms: int) -> str:
     if hop == OF_CHAIN:
         return "cancelled before its first hand-over"
     status = items[hop].get("status")
-    if status == "running":
+    if _is_running(items[hop]):
         left_s = (items[hop].get("lease_until_ms", 0) - now_ms) / 1000
         lease = f"its lease lasts {left_s:.0f} s more" if left_s > 0 else f"its lease ended {-left_s:.0f} s ago"
         where = f"hop {hop} is running; {lease}"

@@ -62,13 +62,21 @@ def test_a_chain_that_is_not_known_may_be_cancelled_all_the_same(put, of_chain, 
     assert "cancelled_at_ms" in of_chain("c-1")
 
 
-def test_a_chain_that_has_ended_is_not_cancelled(put, of_chain, carryon):
+def test_a_chain_that_has_failed_may_still_be_cancelled(put, of_chain, carryon):
+    """Its retries do not run then."""
+    put("c-1", -1, status="failed", result="{}")
+
+    assert carryon("cancel", "c-1", "--table", TABLE)[0] == 0
+    assert "cancelled_at_ms" in of_chain("c-1")
+
+
+def test_a_chain_that_has_finished_is_not_cancelled(put, of_chain, carryon):
     """Its result stays what it is."""
     put("c-1", -1, status="finished", result="1")
 
     status, output, errors = carryon("cancel", "c-1", "--table", TABLE)
 
-    assert (status, output, errors) == (1, "", "carryon: chain c-1 has ended: it has finished\n")
+    assert (status, output, errors) == (1, "", "carryon: chain c-1 has finished: there is nothing to cancel\n")
     assert "cancelled_at_ms" not in of_chain("c-1")
 
 

@@ -86,9 +86,13 @@ def test_a_signed_envelope_goes_to_its_own_function_only(run, lambda_api):
     assert status == 1
     assert f"kept: chain c-1, hop 1: its envelope is signed for {ARN}" in lines[0]
 
-    status, _, _ = run(record(sig="v1:00"), options=["--to", f"{ARN}:live", "--region", "eu-west-1"])
-    assert status == 0
-    assert sent(lambda_api) == [(f"{ARN}:live", "c-1", 1)]
+    status, lines, _ = run(record(sig="v1:00"), options=["--to", ARN.replace("eu-west-1", "eu-west-2")])
+    assert status == 1
+    assert lambda_api.calls == []
+
+    assert run(record(sig="v1:00"), options=["--to", f"{ARN}:live"])[0] == 0
+    assert run(record("c-2", sig="v1:00"), options=["--to", "work:live", "--region", "eu-west-1"])[0] == 0
+    assert sent(lambda_api) == [(f"{ARN}:live", "c-1", 1), ("work:live", "c-2", 1)]
 
 
 def test_what_is_no_failure_is_kept_and_named(run, lambda_api):
