@@ -1,7 +1,5 @@
 """Wherever a function keeps its progress, the next hop finds it there."""
 
-import json
-
 import pytest
 
 from tests.support.emulator import Emulator
@@ -81,65 +79,3 @@ def test_state_for_an_event_that_is_no_object_fails_the_hop(newest_runtime, star
 
     assert result.error_type == "Carryon.StateNotSerializable"
     assert "count into the event, which is no object but a list" in result.json["errorMessage"]
-
-
-def sqs(bodies, arn="arn:aws:sqs:us-east-1:123456789012:queue"):
-    records = [
-        {"messageId": f"m{number}", "body": body, "eventSource": "aws:sqs", "eventSourceARN": arn}
-        for number, body in enumerate(bodies)
-    ]
-    return {"Records": records}
-
-
-def stream(bodies, name, key):
-    records = [
-        {"body": body, "eventSource": f"aws:{name}", name: {key: f"m{number}"}} for number, body in enumerate(bodies)
-    ]
-    return {"Records": records}
-
-
-SOURCES = {
-    "sqs": sqs,
-    "fifo": lambda bodies: sqs(bodies, "arn:aws:sqs:us-east-1:123456789012:queue.fifo"),
-    "kinesis": lambda bodies: stream(bodies, "kinesis", "sequenceNumber"),
-    "dynamodb": lambda bodies: stream(bodies, "dynamodb", "SequenceNumber"),
-}
-
-
-@pytest.mark.parametrize("last", ["slow", "stuck"])
-@pytest.mark.parametrize("source", SOURCES)
-def test_the_rest_of_a_batch_is_given_back_when_asked_for(source, last, newest_runtime, start, lambda_api):
-    """From the first record that is not finished on; nothing is continued."""
-    with start(newest_runtime, "keeping.batch", CARRYON_BATCH="report") as function:
-        result = function.invoke(SOURCES[source](["quick", "quick", last, "never"]))
-
-    assert result.json == {"batchItemFailures": [{"itemIdentifier": "m2"}, {"itemIdentifier": "m3"}]}
-    assert result.events[-1] == "reported"
-    assert (result.lines[-1]["carryon"]["records_finished"], result.lines[-1]["carryon"]["records_left"]) == (2, 2)
-    assert lambda_api.calls == []
-
-
-@pytest.mark.parametrize(
-    ("source", "wanted", "outcome"),
-    [
-        ("sqs", None, "continued"),
-        ("fifo", None, "Carryon.TimeIsUp"),
-        ("kinesis", None, "Carryon.TimeIsUp"),
-        ("dynamodb", None, "Carryon.TimeIsUp"),
-        ("sqs", "fail", "Carryon.TimeIsUp"),
-        ("fifo", "continue", "continued"),
-    ],
-)
-def test_a_batch_is_continued_or_fails_as_its_source_needs(source, wanted, outcome, newest_runtime, start, lambda_api):
-    """Never a partial answer unless asked for; a continued one goes on with the record that was interrupted."""
-    settings = {"CARRYON_BATCH": wanted} if wanted else {}
-    with start(newest_runtime, "keeping.batch", **settings) as function:
-        result = function.invoke(SOURCES[source](["quick", "slow"]))
-
-    if outcome == "continued":
-        assert result.events[-1] == "continued"
-        assert lambda_api.calls[0].json["carryon"]["each"] == {"0": 1}
-    else:
-        assert result.error_type == outcome
-        assert lambda_api.calls == []
-    assert "itemIdentifier" not in json.dumps(result.json)

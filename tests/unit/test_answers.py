@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.answers import answer, batch_policy, unfinished
+from carryon.answers import answer, batch_policy, join, unfinished
 
 HTTP = {
     "API Gateway v1": {
@@ -70,9 +70,9 @@ def test_a_web_client_gets_202(source):
     assert NOTICE == json.loads(response["body"])
 
 
-@pytest.mark.parametrize("event", [SQS, FIFO])
-def test_no_message_of_a_queue_is_delivered_again(event):
-    """The batch goes on elsewhere, so the queue may forget it."""
+@pytest.mark.parametrize("event", [SQS, FIFO, KINESIS, DYNAMODB])
+def test_no_record_of_a_batch_is_delivered_again(event):
+    """The batch goes on elsewhere, so its source may forget it."""
     assert {"batchItemFailures": []} == answer_to(event)
 
 
@@ -95,20 +95,66 @@ def test_ordered_batches_are_told_apart(event, ordered):
         assert batch_policy(event, wanted) == (wanted if is_batch else None)
 
 
+@pytest.mark.parametrize("event", [KINESIS, DYNAMODB, SQS])
+def test_a_window_of_a_stream_fails(event):
+    """Whatever is wanted: an answer without the window's state would reset it. Its last event has no records."""
+    for records in (event["Records"], []):
+        window = {**event, "Records": records, "state": {"sum": 1}, "isFinalInvokeForWindow": not records}
+        assert {batch_policy(window, wanted) for wanted in (None, "continue", "fail", "report")} == {"fail"}
+
+
+def records_of(source, count):
+    """Records as the source delivers them, and the names that it knows them by."""
+    names = [f"{source}-{number}" for number in range(count)]
+    arn = "arn:aws:sqs:r:1:q.fifo" if source == "fifo" else "arn:aws:sqs:r:1:q"
+    made = {
+        "sqs": lambda name: {"eventSource": "aws:sqs", "eventSourceARN": arn, "messageId": name},
+        "kinesis": lambda name: {"eventSource": "aws:kinesis", "kinesis": {"sequenceNumber": name}},
+        "dynamodb": lambda name: {"eventSource": "aws:dynamodb", "dynamodb": {"SequenceNumber": name}},
+    }["sqs" if source == "fifo" else source]
+    return [made(name) for name in names], names
+
+
+@pytest.mark.parametrize("source", ["sqs", "fifo", "kinesis", "dynamodb"])
+@given(st.lists(st.booleans(), min_size=1, max_size=70))
+def test_what_is_not_finished_is_given_back(source, done):
+    """A standard queue gets each of these, by the name that it knows; other sources all from the first of them on."""
+    records, names = records_of(source, len(done))
+    finished = sum(1 << number for number, is_done in enumerate(done) if is_done)
+
+    given_back = [failure["itemIdentifier"] for failure in unfinished({"Records": records}, finished)]
+
+    if source == "sqs":
+        assert given_back == [name for name, is_done in zip(names, done, strict=True) if not is_done]
+    else:
+        assert given_back == names[done.index(False) if False in done else len(done) :]
+
+
+@pytest.mark.parametrize("record", [None, {}, {"kinesis": None}, {"dynamodb": {}}, "text"])
+def test_a_record_without_a_name_gives_all_of_its_batch_back(record):
+    """AWS takes a null identifier for a batch that has failed."""
+    records, names = records_of("kinesis", 1)
+
+    assert unfinished({"Records": [*records, record]}, 0) == [{"itemIdentifier": names[0]}, {"itemIdentifier": None}]
+
+
 @pytest.mark.parametrize(
-    ("records", "identifiers"),
+    ("said", "own", "joined"),
     [
-        ([{"messageId": "m1"}, {"messageId": "m2"}, {"messageId": "m3"}], ["m1", "m2", "m3"]),
-        ([{"kinesis": {"sequenceNumber": "495"}}, {"kinesis": {"sequenceNumber": "496"}}], ["495", "496"]),
-        ([{"dynamodb": {"SequenceNumber": "111"}}, {"dynamodb": {"SequenceNumber": "222"}}], ["111", "222"]),
+        (["m2", "m3"], {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]}, ["m2", "m3", "m1"]),
+        ([], {"batchItemFailures": [{"itemIdentifier": "m1"}]}, ["m1"]),
+        (["m2"], {"batchItemFailures": []}, ["m2"]),
+        (["m2"], {"batchItemFailures": None}, ["m2"]),
+        (["m2"], None, ["m2"]),
+        (["m2"], "text", ["m2"]),
     ],
-    ids=["sqs", "kinesis", "dynamodb"],
 )
-def test_the_rest_of_a_batch_is_given_back(records, identifiers):
-    """From the first record that is not finished on, by the name that its source knows it by."""
-    for finished in range(len(records) + 1):
-        failures = unfinished({"Records": records}, finished)["batchItemFailures"]
-        assert [failure["itemIdentifier"] for failure in failures] == identifiers[finished:]
+def test_what_the_handler_gives_back_itself_is_given_back_too(said, own, joined):
+    """Records that have failed for a reason of their own, in the result of a handler that caught the alarm."""
+    assert join({"batchItemFailures": [{"itemIdentifier": name} for name in said]}, own) == {
+        "batchItemFailures": [{"itemIdentifier": name} for name in joined]
+    }
+    assert join(NOTICE, own) == NOTICE
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.sampled_from(["aws:sqs", "aws:kinesis", "", ".fifo"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import carryon
 from carryon import board as boards
 from carryon import progress, watchdog
+from carryon.batch import Batch
 from carryon.settings import parse
 
 
@@ -27,7 +28,7 @@ def shim():
     """As much of the shim as progress needs."""
     dog = watchdog.Watchdog(lambda in_event_loop: carryon.TimeIsUp(), lambda frame: None, lambda: None)
     return types.SimpleNamespace(
-        board=boards.Board(), board_is_used=False, watchdog=dog, settings=parse({}), event=None, state=None
+        board=boards.Board(), board_is_used=False, watchdog=dog, settings=parse({}), batch=None, state=None
     )
 
 
@@ -256,19 +257,34 @@ def test_nested_loops_do_everything_once_whatever_interrupts_them(stops, rows, c
     assert len(done) <= len(expected) + len(stops)
 
 
-def test_a_batch_knows_how_many_of_its_records_are_finished():
-    """Only where it is asked to report, and of no other loop."""
+def test_a_batch_knows_which_of_its_records_are_finished():
+    """Of this loop and of no other; in the process and on the board, for whoever has to answer in its place."""
+    records = [{"n": number} for number in range(4)]
     one = shim()
-    one.settings = parse({"CARRYON_BATCH": "report"})
-    one.event = {"Records": ["a", "b", "c"]}
+    one.batch = Batch(records)
     run = progress.Run(one, {})
 
-    for record in run.each(one.event["Records"]):
+    for record in run.each([records[2], records[0], records[3]]):
         list(run.each(range(9)))
-        if record == "c":
+        if record["n"] == 3:
             break
 
-    assert json.loads(run.progress())[progress.RECORDS] == 2
+    assert json.loads(run.progress())[progress.RECORDS] == "5"
+    assert json.loads(progress.read(one.board))[progress.RECORDS] == "5"
+
+
+def test_a_record_that_is_begun_again_is_not_finished():
+    """Nor is any other that the second pass has still to come to; the board knows as soon as it begins."""
+    one = shim()
+    records = [{"n": number} for number in range(3)]
+    one.batch = Batch(records)
+    run = progress.Run(one, {})
+    list(run.each(records))
+
+    again = run.each(records)
+    next(again)
+
+    assert json.loads(progress.read(one.board))[progress.RECORDS] == "0"
 
 
 def test_without_the_layer_everything_works_in_this_process():

@@ -8,6 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+FAILURES = "batchItemFailures"
+
+_QUEUE = "aws:sqs"
 _STREAMS = ("aws:kinesis", "aws:dynamodb")
 
 
@@ -30,8 +33,8 @@ def answer(event: Any, *, chain: str, hop: int, to: str) -> Any:
             "isBase64Encoded": False,
             "body": json.dumps(notice),
         }
-    if _source_of_batch(event) == "aws:sqs":
-        return {"batchItemFailures": []}
+    if _source_of_batch(event) in (_QUEUE, *_STREAMS):
+        return {FAILURES: []}
     return notice
 
 
@@ -40,21 +43,46 @@ def batch_policy(event: Any, wanted: str | None) -> str | None:
 
     Args:
         wanted: what CARRYON_BATCH says. Without it a batch fails whose order a continuation would break: SQS FIFO,
-            Kinesis, DynamoDB streams.
+            Kinesis, DynamoDB streams. That of a tumbling window always does: its answer has to hold the window's
+            state, which nobody but the handler knows.
     """
-    source = _source_of_batch(event)
-    if source == "aws:sqs":
-        is_ordered = str(event["Records"][0].get("eventSourceARN", "")).endswith(".fifo")
-    elif source in _STREAMS:
-        is_ordered = True
-    else:
+    if isinstance(event, dict) and "isFinalInvokeForWindow" in event:
+        return "fail"
+    if _source_of_batch(event) not in (_QUEUE, *_STREAMS):
         return None
-    return wanted or ("fail" if is_ordered else "continue")
+    return wanted or ("fail" if _is_ordered(event) else "continue")
 
 
-def unfinished(event: Any, finished: int) -> dict[str, Any]:
-    """The answer that gives a batch's records back to its source, from the first one that is not finished on."""
-    return {"batchItemFailures": [{"itemIdentifier": _identifier(record)} for record in records(event)[finished:]]}
+def unfinished(event: Any, finished: int) -> list[dict[str, Any]]:
+    """The records of a batch that are to be given back to its source, as members of `batchItemFailures`.
+
+    Of a standard SQS queue these are the ones not finished, of an ordered source all from the first of these on.
+
+    Args:
+        finished: a bit for each record that is, the lowest for the first one.
+    """
+    all_of_it = records(event)
+    if _is_ordered(event):
+        in_a_row = (~finished & (finished + 1)).bit_length() - 1
+        finished = (1 << in_a_row) - 1
+    return [
+        {"itemIdentifier": _identifier(record)} for number, record in enumerate(all_of_it) if not finished >> number & 1
+    ]
+
+
+def join(answer: Any, result: Any) -> Any:
+    """The answer to a batch, with what the handler itself has given back in its result."""
+    given_back = failures(result)
+    if not given_back or failures(answer) is None:
+        return answer
+    known = answer[FAILURES]
+    return {**answer, FAILURES: [*known, *(failure for failure in given_back if failure not in known)]}
+
+
+def failures(result: Any) -> list[Any] | None:
+    """What a result gives back of its batch, None where it does not speak of that."""
+    given_back = result.get(FAILURES) if isinstance(result, dict) else None
+    return given_back if isinstance(given_back, list) else None
 
 
 def records(event: Any) -> Any:
@@ -62,10 +90,18 @@ def records(event: Any) -> Any:
     return event.get("Records") if isinstance(event, dict) else None
 
 
-def _identifier(record: dict[str, Any]) -> Any:
+def _is_ordered(event: Any) -> bool:
+    return _source_of_batch(event) != _QUEUE or str(records(event)[0].get("eventSourceARN", "")).endswith(".fifo")
+
+
+def _identifier(record: Any) -> Any:
+    """What the source knows a record by; None, which it takes for all of the batch, where that is not to be seen."""
+    if not isinstance(record, dict):
+        return None
     for member in ("kinesis", "dynamodb"):
-        if member in record:
-            return record[member].get("sequenceNumber") or record[member].get("SequenceNumber")
+        inner = record.get(member)
+        if isinstance(inner, dict):
+            return inner.get("sequenceNumber") or inner.get("SequenceNumber")
     return record.get("messageId")
 
 

@@ -6,7 +6,7 @@ import time
 
 import carryon
 
-from . import handover, margins
+from . import answers, handover, margins
 from .progress import NotCarried, Run
 
 TYPE_CHECKING = False
@@ -42,8 +42,18 @@ def step_aside(shim: Shim, invocation: Invocation, reason: str) -> bool:
     return False
 
 
-def say_completed(shim: Shim, invocation: Invocation, started_at: float) -> None:
-    """Say that the chain's work is done, in the invocation that began then (seconds since the epoch)."""
+def say_completed(shim: Shim, invocation: Invocation, event: Any, result: Any, started_at: float) -> None:
+    """Say that the chain's work is done, in the invocation that began then (seconds since the epoch).
+
+    Raises:
+        FaultException: the result gives records of a batch back, and their source does not hear it.
+    """
+    given_back = answers.failures(result)
+    if given_back and answers.batch_policy(event, None) is not None:
+        from . import ending
+
+        text = f"Of this batch {len(given_back)} failed in a continuation, where their source does not hear of it"
+        ending.fail("RecordsFailed", text, [])
     elapsed_ms = int((time.time() - started_at) * 1000)
     _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms)
 

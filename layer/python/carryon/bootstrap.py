@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from .batch import Batch
     from .board import Board
     from .settings import Settings
     from .standby import Standby
@@ -50,6 +51,8 @@ class Shim:
         self.board = board
         self.state: Any = None
         self.event: Any = None
+        # Of an invocation whose rest may have to be given back.
+        self.batch: Batch | None = None
         self.margin_ms = 0
         self.stack: list[tuple[Any, int]] = []
         self._client = client
@@ -188,6 +191,10 @@ class Shim:
             event = beginning.put_state_back(self, Invocation(*received), event)
         if self._keeps_event:
             self.event = event
+            if self.settings.batch == "report":
+                from .batch import to_report
+
+                self.batch = to_report(event, carried)
         now = time.time()
         if not self._arm(received, now, sys._getframe()):
             return handler(event, context)
@@ -215,7 +222,7 @@ class Shim:
                 if carried is not None:
                     from . import beginning
 
-                    beginning.say_completed(self, Invocation(*received), now)
+                    beginning.say_completed(self, Invocation(*received), event, result, now)
                 return result
             failure = None
 
@@ -304,7 +311,7 @@ class Shim:
             board.words[PHASE] = FIRED
         if self.state is not None:
             carryon._current_run().keep_state(self.state.capture(frame))
-        if self.settings.event_as_left and board is not None:
+        if self.settings.event_as_left and board is not None and self.batch is None:
             from .event_as_left import keep
 
             keep(board, self.event)

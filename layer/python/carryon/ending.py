@@ -9,8 +9,8 @@ from collections import namedtuple
 
 import carryon
 
+from . import answers, delivery, handover, margins
 from . import board as on_board
-from . import delivery, handover, margins
 from .progress import reason_not_carried
 
 TYPE_CHECKING = False
@@ -50,8 +50,8 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         if failure is None or isinstance(failure, carryon.TimeIsUp):
             return result
         raise failure
-    wants_report = handover.wants_report(settings, event)
-    if failure is None and not (settings.to and settings.max_hops) and not wants_report:
+    left = handover.left_of_batch(settings, invocation, progress)
+    if failure is None and not (left or left is None and settings.to and settings.max_hops):
         shim.finish_board()
         return result
     if board is not None:
@@ -60,8 +60,9 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
     try:
-        if wants_report:
-            return handover.report(settings, invocation, event, progress)
+        if left is not None:
+            report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
+            return answers.join(report, result)
         if settings.event_as_left:
             invocation = invocation._replace(raw=_event_as_left(board, event))
         order = handover.decide(
@@ -76,7 +77,7 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         began = time.monotonic()
         outcome, cause = delivery.deliver(board, settings, order, invocation.raw)
         shim.has_handed_over = outcome == on_board.ACCEPTED
-        return handover.settle(settings, invocation, event, outcome, cause, began)
+        return answers.join(handover.settle(settings, invocation, event, outcome, cause, began), result)
     except handover.Failure as error:
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))

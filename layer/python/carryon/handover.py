@@ -63,7 +63,8 @@ def decide(
     target = settings.to if settings.max_hops else None
     if target is None:
         raise Failure("TimeIsUp", f"{time_is_up}; set CARRYON_TO to have the work carried on")
-    if answers.batch_policy(event, settings.batch) == "fail":
+    # Who asks for a report, and cannot have one, gets what suits the source.
+    if answers.batch_policy(event, None if settings.batch == "report" else settings.batch) == "fail":
         text = f"{time_is_up}; this batch is not continued elsewhere, its source delivers it again"
         raise Failure("TimeIsUp", text)
     chain, hop = position(invocation)
@@ -113,20 +114,34 @@ def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> F
     return Failure("TimeIsUp", text, ("dry_run", "This would have been sent; the work is not carried on", fields))
 
 
-def wants_report(settings: Settings, event: Any) -> bool:
-    """Whether the rest of this batch is to be given back to its source."""
-    return answers.batch_policy(event, settings.batch) == "report"
+def left_of_batch(
+    settings: Settings, invocation: Invocation, progress: bytes | NotCarried | None
+) -> list[dict[str, Any]] | None:
+    """The records that are to be given back to their source; None where that is not asked for, or nobody hears it."""
+    if settings.batch != "report" or invocation.carried is not None:
+        return None
+    # As it arrived: the handler may have changed what it was given.
+    event = json.loads(invocation.raw or b"null")
+    if answers.batch_policy(event, settings.batch) != "report":
+        return None
+    finished = json.loads(progress).get(RECORDS, "0") if isinstance(progress, bytes) else "0"
+    return answers.unfinished(event, int(finished, 16))
 
 
 def report(
-    settings: Settings, invocation: Invocation, event: Any, progress: bytes | NotCarried | None
+    settings: Settings, invocation: Invocation, left: list[dict[str, Any]], *, time_is_up: str
 ) -> dict[str, Any]:
-    """The answer that gives the rest of a batch back to its source."""
-    finished = json.loads(progress).get(RECORDS, 0) if isinstance(progress, bytes) else 0
-    answer = answers.unfinished(event, finished)
-    fields = {"records_finished": finished, "records_left": len(answer["batchItemFailures"])}
+    """The answer that gives the rest of a batch back to its source.
+
+    Raises:
+        Failure: no record is left, so the handler was busy with something else, of which the source knows nothing.
+    """
+    if not left:
+        raise Failure("TimeIsUp", f"{time_is_up}; every record is finished, but the handler is not")
+    finished = len(json.loads(invocation.raw)["Records"]) - len(left)
+    fields = {"records_finished": finished, "records_left": len(left)}
     say(settings, "reported", "INFO", "The rest of the batch is given back", invocation, fields)
-    return answer
+    return {answers.FAILURES: left}
 
 
 def not_carried(reason: NotCarried) -> Failure:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from .answers import records
 from .envelope import PROGRESS
 from .watchdog import OFF
 
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 _MAX = 6 << 20
 
 
-# How many records of a batch are finished, and why the state is not the last one; they stay in this invocation.
+# Which records of a batch are finished, as Batch has it in hexadecimal, and why the state is not the last one; they
+# stay in this invocation.
 RECORDS = "records"
 NOT_CARRIED = "not_carried"
 
@@ -78,6 +78,7 @@ class Run:
         self._each_of_state = self.parts.get("each")
         self._finished: dict[str, int] = dict(carried.get("each", {}))
         self._loops: list[_Loop] = []
+        self._batch = shim.batch if shim is not None else None
         self._begun: dict[str, int] = {}
 
     def checkpoint(self, state: Any) -> None:
@@ -110,19 +111,21 @@ class Run:
         self._loops.append(loop)
         try:
             for item in rest:
+                if self._batch is not None and self._batch.begin(item):
+                    self._keep(RECORDS, b'"%x"' % self._batch.finished)
                 loop.note_user(sys._getframe(1))
                 yield item
-                self._finish(loop)
+                self._finish(loop, item)
         finally:
             self._loops.remove(loop)
 
-    def _finish(self, loop: _Loop) -> None:
+    def _finish(self, loop: _Loop, item: Any) -> None:
         loop.count(self._begun)
         loop.count(self._finished)
         loop.finished += 1
         self._finished[loop.key] = loop.finished
-        if self._shim is not None and self._shim.settings.batch == "report" and loop.items is records(self._shim.event):
-            self.parts[RECORDS] = str(loop.finished).encode()
+        if self._batch is not None and self._batch.finish(item):
+            self.parts[RECORDS] = b'"%x"' % self._batch.finished
         self._keep("each", _encode(self._finished))
 
     def shield(self) -> _Shield:
@@ -172,7 +175,7 @@ class Run:
 
     def _keep(self, name: str, encoded: bytes) -> None:
         # Finished items alone do not make up for a state that cannot travel.
-        self._has_kept = self._has_kept or name != "each"
+        self._has_kept = self._has_kept or name not in ("each", RECORDS)
         self.parts[name] = encoded
         if self._refusal is None or self._has_kept:
             self._put(self._encode())

@@ -158,10 +158,12 @@ class Rescue:
         """Deliver the continuation and return the answer; raises Failure where there is none."""
         board = self._board
         kept = progress.read(board)
-        if not crashes and handover.wants_report(self._settings, event):
-            return handover.report(self._settings, invocation, event, kept)
         left_ms, margin_ms = board.span()
         where = "".join(f" in {place}" for place in own_frames(self._frames())[:1])
+        time_is_up = f"Time was up{where}, {margin_ms} ms before the deadline"
+        left = None if crashes else handover.left_of_batch(self._settings, invocation, kept)
+        if left is not None:
+            return handover.report(self._settings, invocation, left, time_is_up=time_is_up)
         order = handover.decide(
             self._settings,
             invocation,
@@ -169,7 +171,7 @@ class Rescue:
             kept,
             started_at_ms=invocation.deadline_ms - left_ms,
             until_ms=self._until_ms(invocation),
-            time_is_up=f"Time was up{where}, {margin_ms} ms before the deadline",
+            time_is_up=time_is_up,
             crashes=crashes,
         )
         began = time.monotonic()

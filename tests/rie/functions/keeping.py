@@ -62,14 +62,3 @@ def swallow_with_event(event):
             time.sleep(60)
         except BaseException:
             pass
-
-
-def batch(event, context):
-    import carryon
-
-    for record in carryon.each(event["Records"]):
-        if record["body"] == "slow":
-            time.sleep(60)
-        if record["body"] == "stuck":
-            swallow_with_event({})
-    return {"batchItemFailures": []}
