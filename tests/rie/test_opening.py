@@ -1,11 +1,15 @@
 """The start of a hop that has to be opened: by the courier, before the handler or its module is touched."""
 
 import json
+import os
+import signal
+import socket
 
 import pytest
 
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
+from tests.support.processes import wait_until
 
 AS_SENT = (",", ":")
 ENCODED_ANEW = (", ", ": ")
@@ -17,25 +21,84 @@ def envelope(separators=AS_SENT, **members):
     return json.dumps({"carryon": meta, "do": "echo", **members}, separators=separators).encode()
 
 
-@pytest.fixture(name="make")
-def _make(newest_runtime, layer, lambda_api):
-    """A function `make(**settings)` with a table."""
+@pytest.fixture(name="table_url")
+def _table_url():
+    """A table that takes requests and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
-    def make(**settings):
-        env = continuing(lambda_api, CARRYON_TABLE="leases", **settings)
-        return Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=env)
+
+@pytest.fixture(name="make")
+def _make(newest_runtime, layer, lambda_api, table_url):
+    """A function `make(**settings)` with that table."""
+
+    def make(handler="work.handler", timeout_s=3, **settings):
+        env = {"CARRYON_TABLE": "leases", "AWS_ENDPOINT_URL_DYNAMODB": table_url, **settings}
+        env = continuing(lambda_api, **env)
+        return Emulator(newest_runtime, FUNCTIONS, handler, layer=layer, env=env, timeout_s=timeout_s)
 
     return make
 
 
-def test_a_courier_opens_hop_after_hop(make):
-    """It stays where each hop needs it, and an ordinary invocation starts none."""
-    with make() as function:
-        function.invoke({"do": "echo"})
-        before = function.processes()
-        results = [function.invoke(envelope(separators)) for separators in (AS_SENT, ENCODED_ANEW)]
-        after = function.processes()
+def failed(result):
+    """The invocation failed so that Lambda repeats it, and nothing of the function ran."""
+    assert result.error_type == "Carryon.OpeningFailed", result.log
+    assert result.events == ["opening_failed"]
+    assert "stackTrace" not in result.json or not result.json["stackTrace"]
+    return result.json["errorMessage"]
 
-    assert [result.json for result in results] == [{"do": "echo"}] * 2, results[0].log
-    assert len(before) == 2
-    assert len(after) == 3
+
+def courier_of(function):
+    """The courier's process id, once there is one."""
+    return wait_until(lambda: (function.processes()[2:] or [None])[0], 10, "no courier")
+
+
+def test_a_table_that_does_not_answer_fails_the_hop_in_time(make):
+    """Time is left for Lambda to hear of it, and the environment serves what comes next."""
+    with make() as function:
+        result = function.invoke(envelope())
+        following = function.invoke({"do": "echo"})
+
+    assert "no answer from the table leases" in failed(result)
+    assert not result.timed_out
+    assert following.json == {"do": "echo"}
+    assert function.leftovers == []
+
+
+def test_a_table_that_cannot_be_reached_fails_the_hop(make):
+    """With the cause, and for an envelope that was encoded anew on its way as well."""
+    with make(AWS_ENDPOINT_URL_DYNAMODB="http://127.0.0.1:9") as function:
+        results = [function.invoke(envelope(separators)) for separators in (AS_SENT, ENCODED_ANEW)]
+
+    for result in results:
+        failed(result)
+
+
+def test_a_courier_that_dies_while_it_opens_fails_the_hop_at_once(make):
+    """It is not waited for until its time is over, and the next hop gets another one."""
+    with make(timeout_s=20) as function:
+        running = function.begin(envelope())
+        courier = courier_of(function)
+        os.kill(courier, signal.SIGKILL)
+        result = running.result()
+        running = function.begin(envelope())
+        another = courier_of(function)
+        os.kill(another, signal.SIGKILL)
+        following = running.result()
+
+    failed(result)
+    assert result.seconds < 10
+    assert another != courier
+    failed(following)
+
+
+def test_an_ordinary_invocation_starts_no_courier(make):
+    """Nothing is asked of a table that cannot answer."""
+    with make() as function:
+        result = function.invoke({"do": "echo"})
+        processes = function.processes()
+
+    assert (result.json, result.log) == ({"do": "echo"}, "")
+    assert len(processes) == 2

@@ -109,11 +109,53 @@ class Services:
         visible, hidden = (int(answer["Attributes"][name]) for name in names)
         return visible, hidden
 
+    def table(self, name: str) -> Table:
+        """Make a DynamoDB table for leases."""
+        return Table(self.client("dynamodb"), name)
+
     def function(self, folder: Path, runtime: Runtime, handler: str, **settings: Any) -> LocalFunction:
         """Make a function; see LocalFunction."""
         function = LocalFunction(self, self._server, folder, runtime, handler, **settings)
         self._functions.append(function)
         return function
+
+
+class Table:
+    """A table for leases, as the template makes it."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.name = name
+        self.client = client
+        client.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": "chain", "AttributeType": "S"},
+                {"AttributeName": "hop", "AttributeType": "N"},
+            ],
+            KeySchema=[{"AttributeName": "chain", "KeyType": "HASH"}, {"AttributeName": "hop", "KeyType": "RANGE"}],
+        )
+
+    def items(self, chain: str | None = None) -> dict[int, dict[str, Any]]:
+        """A chain's items by hop, or all where there is one chain at most."""
+        items = self.client.scan(TableName=self.name, ConsistentRead=True)["Items"]
+        decoded = [
+            {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()} for item in items
+        ]
+        return {item["hop"]: item for item in decoded if chain in (None, item["chain"])}
+
+    def set(self, chain: str, hop: int, **values: str | int) -> None:
+        """Set attributes of an item."""
+        self.client.update_item(
+            TableName=self.name,
+            Key={"chain": {"S": chain}, "hop": {"N": str(hop)}},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            ExpressionAttributeNames={f"#{name}": name for name in values},
+            ExpressionAttributeValues={
+                f":{name}": {"N": str(value)} if isinstance(value, int) else {"S": value}
+                for name, value in values.items()
+            },
+        )
 
 
 class LocalFunction:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import namedtuple
 
-from . import envelope
+from . import envelope, leases
 from .board import ACCEPTED
+from .verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,40 +15,44 @@ if TYPE_CHECKING:
     from .courier import Courier
     from .delivery import Order
 
-RUN, BAD_ENVELOPE, DUPLICATE, BUSY, CANCELLED = "run", "bad_envelope", "duplicate", "busy", "cancelled"
-# Where nobody could find out.
-FAILED = "failed"
-
-# What becomes of a hop: `kind` is one of the words above; `text` says why it does not run; `details` is for the log and
-# the answer; `received` is the envelope that takes the place of the one that was received, None for that one itself.
-Verdict = namedtuple("Verdict", "kind text details received", defaults=("", {}, None))
-
-
-def encode(verdict: Verdict) -> bytes:
-    """As it lies on the board."""
-    head = json.dumps([verdict.kind, verdict.text, verdict.details, verdict.received is not None])
-    return head.encode() + b"\n" + (verdict.received or b"")
-
-
-def decode(encoded: bytes) -> Verdict:
-    """The opposite of `encode`."""
-    head, _, received = encoded.partition(b"\n")
-    kind, text, details, is_another = json.loads(head)
-    return Verdict(kind, text, details, received if is_another else None)
-
 
 def open_hop(courier: Courier, order: Order, raw: bytes) -> None:
-    """Find out whether the hop of the envelope `raw` may begin; the job's result is a Verdict."""
+    """Find out whether the hop of the event `raw` may begin; the job's result is a Verdict."""
     courier.put_result(encode(_verdict(courier, order, raw)))
     courier.report(ACCEPTED)
 
 
-def _verdict(courier: Courier, order: Order, raw: bytes) -> Verdict:  # noqa: ARG001
-    return Verdict(RUN)
+def _verdict(courier: Courier, order: Order, raw: bytes) -> Verdict:
+    opened = read(raw) if order.hop["hop"] else None
+    meta = opened[0] if opened is not None else {}
+    return _verdict_of_lease(courier, order, meta) or Verdict(RUN)
 
 
-def close_hop(courier: Courier, order: Order, raw: bytes) -> None:  # noqa: ARG001
-    """Record that the chain has ended in this hop."""
+def _verdict_of_lease(courier: Courier, order: Order, meta: dict[str, Any]) -> Verdict | None:
+    """Make the hop this invocation's, by the table if there is one."""
+    if courier.settings.table is None:
+        return None
+    claim = leases.claim(courier.table(order.until_ms), order.hop, meta.get("token"), order.until_ms)
+    if claim.kind == leases.MINE:
+        return Verdict(RUN, details={"attempt": claim.item["attempt"]})
+    if claim.kind == leases.DONE:
+        return Verdict(DUPLICATE, claim.text, {"status": claim.status, "outcome": claim.outcome})
+    return Verdict(CANCELLED if claim.kind == leases.CANCELLED else BUSY, claim.text)
+
+
+def close_hop(courier: Courier, order: Order, raw: bytes) -> None:  # noqa: ARG001 what every job gets
+    """Record that the chain has ended in this hop; the job's result is why it is not for this hop to say so."""
+    if courier.settings.table is not None:
+        ending = {**order.meta}
+        # What takes the place of a result that is too large says where it is.
+        if leases.fits(ending.get("result")):
+            del ending["result_bytes"]
+        else:
+            ending["result"] = json.dumps({"bytes": ending["result_bytes"]})
+        try:
+            leases.close(courier.table(order.until_ms), order.hop, ending, order.until_ms)
+        except leases.Lost as lost:
+            courier.put_result(str(lost).encode())
     courier.report(ACCEPTED)
 
 

@@ -8,6 +8,7 @@ import time
 
 from . import delivery, handover, margins
 from .board import ACCEPTED
+from .ending import fail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +104,11 @@ def _close(shim: Shim, invocation: Invocation, status: str, result: str) -> None
     # The handler has ended: nobody is to take over from here on.
     shim.finish_board()
     ending = order(invocation, status, result, shim.margin_ms)
-    outcome, cause, _ = delivery.ask(shim.board, shim.settings, ending, invocation.raw)
+    outcome, cause, taken_over = delivery.ask(shim.board, shim.settings, ending, invocation.raw)
     if outcome != ACCEPTED:
         say_not_recorded(shim.settings, invocation, cause)
+    elif taken_over:
+        text = taken_over.decode()
+        handover.say(shim.settings, "duplicate", "WARN", text, invocation, {})
+        if status == FINISHED:
+            fail("Duplicate", text, [])

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import signal
 import sys
 import time
 from functools import partial
 
-from . import envelope
+from . import attempts, envelope, leases
 from .board import (
     ACCEPTED,
     ORDERS,
@@ -27,7 +26,7 @@ from .board import (
     WAKE_SIGNAL,
 )
 from .delivery import CLOSE, DELIVER, OPEN, Order
-from .margins import rescue_ms
+from .margins import rescue_ms, slowness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +35,13 @@ if TYPE_CHECKING:
 
     from .board import Board
     from .settings import Settings
+    from .table import Table
 
-_BACKOFF_S = 0.05
-_BACKOFF_MAX_S = 1.0
-_ATTEMPT_MIN_MS = 30
 _LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone
 # A connection that has been idle for longer may be dead without our having heard of it.
 _IDLE_MAX_S = 30.0
+# Of an attempt at a full core.
+_TABLE_WITHIN_MS = 1_500
 _OOM_SCORE = "1000"
 
 
@@ -77,6 +76,18 @@ class Courier:
 
         return partial({OPEN: admission.open_hop, CLOSE: admission.close_hop}[kind], self)
 
+    def table(self, until_ms: int) -> Table:
+        """The table of CARRYON_TABLE, to be asked until then (ms since the epoch).
+
+        Its client stays from the start of one hop to the end of the next, so its timeouts are made for either.
+        """
+        from .table import Table
+
+        name = self.settings.table
+        self.report(PENDING, f"no answer from the table {name}")
+        within_ms = int(min(until_ms - time.time() * 1000, _TABLE_WITHIN_MS * slowness(os.environ)))
+        return Table(name, self.client("dynamodb", _region_of(name), within_ms))
+
     def disconnect(self) -> None:
         """Close what connections there are; the next request makes its own."""
         self._used_at = time.time()
@@ -102,19 +113,47 @@ class Courier:
 
     def deliver(self, order: Order, raw: bytes) -> None:
         """Try until it is accepted, refused or in doubt, or until the order's time is over."""
+        meta = order.meta
+        table = None
+        if self.settings.table is not None:
+            try:
+                table = self.table(order.until_ms)
+                token = leases.record_successor(table, order.hop, order.until_ms)
+            except leases.Lost as lost:
+                self.report(REFUSED, str(lost))
+                return
+            except Exception as error:
+                self.report(UNREACHABLE, f"{self.settings.table} cannot be told who carries on: {describe(error)}")
+                return
+            if token is None:
+                self.report(ACCEPTED)
+                return
+            meta = {**meta, "token": token}
         try:
-            from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
-
-            client = self.client("lambda", _region_of(order.function), order.until_ms - int(time.time() * 1000))
-            request = _request(client, order, envelope.wrap(raw, order.meta))
+            outcome, cause = self._send(order, envelope.wrap(raw, meta))
         except Exception as error:
-            self.report(REFUSED, describe(error))
-            return
+            outcome, cause = REFUSED, describe(error)
+        self.report(outcome, cause)
+        if outcome == ACCEPTED and table is not None:
+            try:
+                leases.mark_handed(table, order.hop, order.function, order.until_ms)
+            except Exception:
+                pass  # the next hop's record tells the same once it has begun
+
+    def _send(self, order: Order, payload: bytes) -> tuple[int, str]:
+        """Invoke until it is accepted, refused or in doubt; returns an outcome of the board's and the cause."""
+        from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
+
+        client = self.client(
+            "lambda", _region_of(order.function), self.attempt_ms(order.until_ms - int(time.time() * 1000))
+        )
+        request = _request(client, order, payload)
         if order.trace:
             os.environ["_X_AMZN_TRACE_ID"] = order.trace
         cause = "no time was left"
+        is_in_doubt = False
         attempt = 0
-        while order.until_ms - time.time() * 1000 > _ATTEMPT_MIN_MS:
+        while order.until_ms - time.time() * 1000 > attempts.ATTEMPT_MIN_MS:
             self.report(SENDING, cause)
             try:
                 client.invoke(**request)
@@ -122,24 +161,27 @@ class Courier:
                 cause = describe(error)
             except ClientError as error:
                 cause = describe(error)
-                if not _is_passing(error.response):
-                    self.report(REFUSED, cause)
-                    return
+                if not attempts.is_passing(error.response):
+                    break
             except HTTPClientError as error:
-                self.report(UNANSWERED, describe(error))
-                return
-            except Exception as error:
-                self.report(REFUSED, describe(error))
-                return
+                cause = describe(error)
+                is_in_doubt = True
+                if self.settings.table is None:
+                    break
+                # The next hop begins once, whichever of the two arrives.
             else:
-                self.report(ACCEPTED)
-                return
-            self.report(PENDING, cause)
-            pause_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S) * random.uniform(0.5, 1.0)
-            left_s = (order.until_ms - _ATTEMPT_MIN_MS) / 1000 - time.time()
-            time.sleep(max(min(pause_s, left_s), 0))
+                return ACCEPTED, ""
+            if not is_in_doubt:
+                self.report(PENDING, cause)
+            attempts.pause(attempt, order.until_ms)
             attempt += 1
-        self.report(UNREACHABLE, cause)
+        else:
+            return UNANSWERED if is_in_doubt else UNREACHABLE, cause
+        return UNANSWERED if is_in_doubt else REFUSED, cause
+
+    def attempt_ms(self, left_ms: int) -> int:
+        """How long an attempt to invoke may take, of the time left: with a table there may be a second one."""
+        return left_ms if self.settings.table is None else left_ms // 2
 
 
 def run(board: Board, settings: Settings, orders_before: int) -> None:
@@ -182,7 +224,7 @@ def _get_ready(courier: Courier, board: Board) -> None:
     try:
         _, margin_ms = board.span()
         within_ms = margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4
-        client = courier.client("lambda", _region_of(target), within_ms)
+        client = courier.client("lambda", _region_of(target), courier.attempt_ms(within_ms))
         courier.disconnect()
         rehearse(client.invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
     except Exception:
@@ -228,11 +270,6 @@ def _request(client: Any, order: Order, payload: bytes) -> dict[str, Any]:
             raise ValueError("the runtime's boto3 is too old to invoke a function that has tenants")
         request["TenantId"] = order.tenant
     return request
-
-
-def _is_passing(response: dict[str, Any]) -> bool:
-    status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status == 429 or status >= 500
 
 
 def describe(error: Exception) -> str:

@@ -98,6 +98,9 @@ def ordering_hop(invocation: Invocation) -> dict[str, Any]:
     hop = {"id": invocation.id, "chain": chain, "hop": number, "deadline_ms": invocation.deadline_ms}
     if invocation.carried is not None and "parcel" in invocation.carried:
         hop["parcel"] = invocation.carried["parcel"]
+    # Of the lease that this invocation has.
+    if invocation.carried is not None and "attempt" in invocation.carried:
+        hop["attempt"] = invocation.carried["attempt"]
     return hop
 
 
@@ -174,14 +177,28 @@ def settle(settings: Settings, invocation: Invocation, event: Any, outcome: int,
                 "DeliveryFailed", f"{text}; it may have arrived all the same", ("delivery_failed", text, fields)
             )
         raise Failure("DeliveryFailed", text, ("delivery_failed", text, fields))
-    chain, hop = position(invocation)
+    _, hop = position(invocation)
     metrics = {"Continued": (1, "Count"), "DeliveryTime": (delivery_ms, "Milliseconds")}
     say(settings, "continued", "INFO", f"Hop {hop + 1} carries on", invocation, fields, metrics)
+    return answer(settings, invocation, event, arn)
+
+
+def answer(settings: Settings, invocation: Invocation, event: Any, to: str) -> Any:
+    """The answer of an invocation whose work goes on in another.
+
+    Args:
+        event: the original event, decoded.
+        to: ARN of where it does.
+
+    Raises:
+        Failure: CARRYON_RESPONSE asks for an error.
+    """
+    chain, hop = position(invocation)
     if settings.response_error:
-        raise Failure("Continued", f"The work goes on in hop {hop + 1} of chain {chain}, in {arn}")
+        raise Failure("Continued", f"The work goes on in hop {hop + 1} of chain {chain}, in {to}")
     if settings.response is not None:
         return json.loads(settings.response)
-    return answers.answer(event, chain=chain, hop=hop + 1, to=arn)
+    return answers.answer(event, chain=chain, hop=hop + 1, to=to)
 
 
 def say(

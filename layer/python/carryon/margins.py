@@ -50,7 +50,7 @@ def rescue_ms(margin: int, environ: Mapping[str, str]) -> int:
         margin: the invocation's margin, in ms.
         environ: the function's environment.
     """
-    return min(margin // 2, int(_RESCUE_MS * _slowness(environ)))
+    return min(margin // 2, int(_RESCUE_MS * slowness(environ)))
 
 
 def until_ms(deadline_ms: int, margin: int, environ: Mapping[str, str], now_ms: int) -> int:
@@ -70,10 +70,10 @@ def warm_up_before_alarm_ms(environ: Mapping[str, str], until_alarm_ms: int) -> 
         environ: the function's environment.
         until_alarm_ms: time from the start to the alarm; not in the first quarter of it, in which most invocations end.
     """
-    return min(int(_WARM_UP_MS * _slowness(environ)), int(until_alarm_ms * _WARM_UP_SHARE))
+    return min(int(_WARM_UP_MS * slowness(environ)), int(until_alarm_ms * _WARM_UP_SHARE))
 
 
-def _slowness(environ: Mapping[str, str]) -> float:
+def slowness(environ: Mapping[str, str]) -> float:
     """How much longer than on a full core things take at this function's share of a CPU."""
     try:
         memory_mb = int(environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"])

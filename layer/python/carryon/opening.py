@@ -11,37 +11,39 @@ import time
 from functools import partial
 from importlib import import_module
 
-from . import admission, closing, delivery, ending, envelope, handover, margins
+from . import closing, delivery, ending, envelope, handover, margins
 from .board import ACCEPTED, ATTENDED
 from .invocation import Invocation
+from .verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .admission import Verdict
     from .bootstrap import Shim
 
     Handler = Callable[[Any, Any], Any]
     Opened = tuple[dict[str, Any], bytes] | None
 
+# In the bytes of what may be an envelope.
+_KEY = b'"carryon"'
 # Of the time until the alarm; the work needs the rest of it.
 _SHARE = 0.75
 # For each verdict the event and level of the log line, and the error type; a duplicate is answered.
 _SAID = {
-    admission.BAD_ENVELOPE: ("bad_envelope", "ERROR", "BadEnvelope"),
-    admission.DUPLICATE: ("duplicate", "INFO", ""),
-    admission.BUSY: ("duplicate", "WARN", "Duplicate"),
-    admission.CANCELLED: ("cancelled", "WARN", "Cancelled"),
-    admission.FAILED: ("opening_failed", "ERROR", "OpeningFailed"),
+    BAD_ENVELOPE: ("bad_envelope", "ERROR", "BadEnvelope"),
+    DUPLICATE: ("duplicate", "INFO", ""),
+    BUSY: ("duplicate", "WARN", "Duplicate"),
+    CANCELLED: ("cancelled", "WARN", "Cancelled"),
+    FAILED: ("opening_failed", "ERROR", "OpeningFailed"),
 }
 
 
 def open_received(
     shim: Shim, client: Any, handler: Handler, invocation: Invocation, opened: Opened
 ) -> tuple[Handler, Opened]:
-    """Have an envelope looked at as it was received.
+    """Have an envelope looked at as it was received; with CARRYON_TABLE_ALWAYS any event.
 
     Args:
         client: the one of the runtime API, which knows how answers are encoded; None where nothing is known of it.
@@ -51,18 +53,28 @@ def open_received(
     Returns:
         What to call in the handler's place, and what to go on with in the place of `opened`.
     """
-    settings = shim.settings
-    if opened is None and not (settings.table and settings.table_always):
-        return handler, None  # no chain's; the shim looks again when it is decoded
+    # Of the first, the shim looks at it again when it is decoded.
+    if opened is None and (_KEY in invocation.raw or not _guards_all(shim)):
+        return handler, None
+    return _open(shim, client, handler, invocation, opened)
+
+
+def _guards_all(shim: Shim) -> bool:
+    return bool(shim.settings.table and shim.settings.table_always)
+
+
+def _open(shim: Shim, client: Any, handler: Handler, invocation: Invocation, opened: Opened) -> tuple[Handler, Opened]:
     verdict = _ask(shim, invocation)
-    if verdict.kind != admission.RUN:
+    if verdict.kind != RUN:
         return _bracket_refusal(shim, invocation, verdict), opened
-    if opened is not None and verdict.received is not None:
-        carried = opened[0]
-        opened = envelope.unwrap(verdict.received)
-        if opened is None:
-            return _bracket_refusal(shim, invocation, _failed("the stored envelope is none")), None
-        opened[0]["parcel"] = carried["parcel"]
+    if opened is not None:
+        carried, raw = opened
+        if verdict.received is not None:
+            stored = envelope.unwrap(verdict.received)
+            if stored is None:
+                return _bracket_refusal(shim, invocation, _failed("the stored envelope is none")), None
+            carried, raw = {**stored[0], "parcel": carried["parcel"]}, stored[1]
+        opened = {**carried, **verdict.details}, raw
     invocation = invocation._replace(carried=opened[0] if opened else None)
     return closing.bracket(shim, handler, invocation, partial(_encode, client)), opened
 
@@ -92,16 +104,18 @@ def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, conte
     if taken is None:
         if settings.signing_keys:
             text = "the event has a member carryon and is no envelope"
-            call = _bracket_refusal(shim, invocation, admission.Verdict(admission.BAD_ENVELOPE, text))
+            call = _bracket_refusal(shim, invocation, Verdict(BAD_ENVELOPE, text))
+        elif _guards_all(shim):
+            call, _ = _open(shim, None, go_on, invocation, None)
     else:
         carried, event = taken
         as_received, invocation = invocation, invocation._replace(carried=carried)
         if settings.signing_keys or settings.table or "parcel" in carried:
             whole = as_received._replace(carried=carried)
-            call, opened = open_received(shim, None, go_on, whole, (carried, b""))
-            if opened is not None and opened[0] is not carried:
+            call, opened = _open(shim, None, go_on, whole, (carried, b""))
+            if opened is not None:
                 carried, raw = opened
-                event = json.loads(raw)
+                event = json.loads(raw) if raw else event
         invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
         if shim.board is not None:
             put_on_board(shim.board, invocation)
@@ -142,22 +156,32 @@ def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
     # A process that was stopped meanwhile may have lost the hop to another.
     if time.time() * 1000 > until_ms:
         return _failed("it took more time than there was")
-    return admission.decode(result)
+    return decode(result)
 
 
 def _failed(cause: str) -> Verdict:
-    return admission.Verdict(admission.FAILED, f"The hop could not be opened: {cause}", {"cause": cause})
+    return Verdict(FAILED, f"The hop could not be opened: {cause}", {"cause": cause})
 
 
 def _bracket_refusal(shim: Shim, invocation: Invocation, verdict: Verdict) -> Handler:
     name, level, error = _SAID[verdict.kind]
 
-    def answer(*_: Any) -> Any:
-        details = dict(verdict.details)
-        outcome = details.pop("outcome", None)
+    def answer(event: Any, _: Any) -> Any:
+        details = {name: value for name, value in verdict.details.items() if name != "outcome"}
         handover.say(shim.settings, name, level, verdict.text, invocation, details)
         if error:
             ending.fail(error, verdict.text, [])
-        return outcome
+        return _first_answer(shim, invocation, event, verdict.details)
 
     return answer
+
+
+def _first_answer(shim: Shim, invocation: Invocation, event: Any, details: dict[str, Any]) -> Any:
+    """What the hop's first owner has answered, as far as the table knows."""
+    outcome = json.loads(details["outcome"] or "null")
+    if details["status"] == closing.FINISHED:
+        return outcome
+    try:
+        return handover.answer(shim.settings, invocation, event, (outcome or {}).get("to") or invocation.arn)
+    except handover.Failure as failure:
+        ending.fail(failure.kind, failure.text, [])
