@@ -76,12 +76,12 @@ class Services:
         self._functions.clear()
         self._server.call("POST", "/_ministack/reset")
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client of these services."""
+    def client(self, service: str, url: str | None = None) -> Any:
+        """Return a boto3 client of these services, at another endpoint than their own if one is given."""
         return boto3.client(
             service,
             region_name=REGION,
-            endpoint_url=self.url,
+            endpoint_url=url or self.url,
             aws_access_key_id="test",
             aws_secret_access_key="test",
             config=Config(retries={"total_max_attempts": 1}, read_timeout=_WAIT_S),
