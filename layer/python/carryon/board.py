@@ -23,7 +23,8 @@ OUTCOME = 9  # how the last one ended, one of the outcomes below
 STATE_SLOT = 10  # which of two slots holds the state, from 1; 0: none
 STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began with
 SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
-_SIZES = 13  # of the texts, by their numbers
+SENDER = 13  # process id of the courier that has begun with the last one
+_SIZES = 14  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
@@ -143,8 +144,12 @@ class Board:
 
     def put_outcome(self, outcome: int, cause: str = "") -> None:
         """Say how the courier's job stands; the cause is cut at 3 KB."""
-        self._put_text(_CAUSE, cause)
+        self.put_cause(cause)
         self.words[OUTCOME] = outcome
+
+    def put_cause(self, cause: str) -> None:
+        """Say why it would not succeed, if it did not."""
+        self._put_text(_CAUSE, cause)
 
     def cause(self) -> str:
         """Why the job did not succeed."""

@@ -13,7 +13,7 @@ import sys
 import time
 from functools import partial
 
-from . import attempts, envelope, leases
+from . import attempts, envelope, jobs, leases
 from .board import (
     ACCEPTED,
     ORDERS,
@@ -49,7 +49,8 @@ class Courier:
     """Does the jobs of its orders.
 
     Args:
-        report: called with an outcome of the board's and its cause; SENDING before each attempt, the last call counts.
+        report: called with an outcome of the board's and its cause; SENDING before each attempt, which must not be made
+            when the call raises; the last call counts.
         put_result: called with what a job has come to, before its outcome is reported.
     """
 
@@ -184,6 +185,10 @@ class Courier:
         return left_ms if self.settings.table is None else left_ms // 2
 
 
+class GivenUp(BaseException):
+    """Nobody waits for the job any longer, or another process has it."""
+
+
 def run(board: Board, settings: Settings, orders_before: int) -> None:
     """Be the courier, until killed: get ready, do what is ordered. The caller is the supervisor's fork.
 
@@ -195,7 +200,18 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
     gc.disable()
     _keep_out_of_the_way()
     import_from_the_runtime_only()
-    courier = Courier(settings, board.put_outcome, board.put_result)
+    number = orders_before
+
+    def report(outcome: int, cause: str = "") -> None:
+        while True:
+            try:
+                if not jobs.report(board, number, outcome, cause):
+                    raise GivenUp
+                return
+            except TimeoutError:
+                pass  # whoever is stopped with the board locked goes on or is killed
+
+    courier = Courier(settings, report, board.put_result)
     if board.words[ORDERS] == orders_before:
         _get_ready(courier, board)
     # No end of its own: that takes CPU time which the answer needs.
@@ -207,7 +223,12 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
                 _get_ready(courier, board)
             continue
         orders_before = number
-        courier.do(Order.decode(board.order()), board.event())
+        try:
+            order = board.order()
+            if order:
+                courier.do(Order.decode(order), board.event())
+        except GivenUp:
+            pass
         if board.words[SETTLED] < number:
             board.words[SETTLED] = number
         if not gc.isenabled():

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from . import jobs
 from .board import (
     COURIER,
     ORDERS,
@@ -15,8 +16,6 @@ from .board import (
     REFUSED,
     SENDING,
     SETTLED,
-    UNANSWERED,
-    UNREACHABLE,
 )
 
 TYPE_CHECKING = False
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 # What a courier can be asked for: to send an envelope on, to see whether a hop may begin, to record how a chain ended.
 DELIVER, OPEN, CLOSE = "deliver", "open", "close"
 
+NOT_READY = "the courier was not ready in the time that was left"
+NO_ANSWER = "no answer in the time that was left"
 TOO_LARGE = "the event or the state is larger than anything Lambda accepts"
 
 _POLL_S = 0.001
@@ -79,14 +80,12 @@ class Order:
         return cls(**json.loads(encoded))
 
 
-def place(board: Board, order: Order) -> bool:
-    """Put an order on the board, where the supervisor finds it; False if there is no room, or no event."""
-    if not board.has_event() or not board.put_order(order.encode()):
-        return False
-    board.put_result(b"")
-    board.put_outcome(PENDING)
-    board.words[ORDERS] += 1
-    return True
+def place(board: Board, order: Order) -> str:
+    """Put an order on the board, where the supervisor finds it; returns why that is not possible, or nothing."""
+    try:
+        return "" if board.has_event() and jobs.place(board, order.encode()) else TOO_LARGE
+    except TimeoutError as error:
+        return str(error)
 
 
 def deliver(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tuple[int, str]:
@@ -107,9 +106,12 @@ def ask(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tu
     if board is None:
         return _do_without_supervisor(settings, order, raw)
     words = board.words
-    if not place(board, order):
-        return REFUSED, TOO_LARGE, b""
-    board.wake_supervisor()
+    # Otherwise the supervisor has ordered it already, in this process's place, and has failed after that.
+    if order.kind != DELIVER or not board.order():
+        problem = place(board, order)
+        if problem:
+            return REFUSED, problem, b""
+        board.wake_supervisor()
     while words[OUTCOME] in (PENDING, SENDING) and time.time() * 1000 < order.until_ms:
         time.sleep(_POLL_S)
     if words[OUTCOME] in (PENDING, SENDING):
@@ -134,8 +136,9 @@ def _let_it_write_down(board: Board) -> None:
 
 
 def _give_up(board: Board) -> tuple[int, str]:
-    """End the courier, so that nothing is done behind our back, and see how far it had come."""
+    """See how far the courier has come, and end it: nothing is done behind our back."""
     words = board.words
+    jobs.withdraw(board, NOT_READY, NO_ANSWER)
     courier = words[COURIER]
     if courier:
         try:
@@ -145,12 +148,7 @@ def _give_up(board: Board) -> tuple[int, str]:
         gone_by = time.monotonic() + _GONE_WITHIN_S
         while words[COURIER] == courier and time.monotonic() < gone_by:
             time.sleep(_POLL_S)
-    outcome, cause = words[OUTCOME], board.cause()
-    if outcome in (SENDING, UNANSWERED):
-        return UNANSWERED, "no answer in the time that was left"
-    if outcome == PENDING:
-        return UNREACHABLE, cause or "the courier was not ready in the time that was left"
-    return outcome, cause
+    return words[OUTCOME], board.cause()
 
 
 def _do_without_supervisor(settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:

@@ -14,8 +14,6 @@ from .board import (
     PENDING,
     SENDING,
     SETTLED,
-    UNANSWERED,
-    UNREACHABLE,
     WAKE_SIGNAL,
 )
 
@@ -83,8 +81,8 @@ class Dispatch:
         while board.words[OUTCOME] in (PENDING, SENDING):
             now_ms = time.time() * 1000
             if now_ms >= (answer_by_ms if board.words[OUTCOME] == SENDING else until_ms):
+                self._withdraw("the courier was not ready in the time that was left", "no answer in the time there was")
                 self.dismiss()
-                self._note_end("the courier was not ready in the time that was left")
                 break
             courier = board.words[COURIER]
             if not courier:
@@ -99,7 +97,7 @@ class Dispatch:
     def note_end(self) -> None:
         """The courier has ended and was waited for."""
         if self._orders_seen == self._board.words[ORDERS] or self._board.words[OUTCOME] == SENDING:
-            self._note_end("the courier ended before it could send")
+            self._withdraw("the courier ended before it could send", "the courier ended while it was sending")
         # Last: the runtime process reads the outcome once there is no courier.
         self._board.words[COURIER] = 0
 
@@ -111,19 +109,17 @@ class Dispatch:
             os.kill(courier, signal.SIGKILL)
             os.waitpid(courier, 0)
 
-    def _note_end(self, cause: str) -> None:
-        board = self._board
-        if board.words[OUTCOME] == SENDING:
-            board.put_outcome(UNANSWERED, "the courier ended while it was sending")
-        elif board.words[OUTCOME] == PENDING:
-            board.put_outcome(UNREACHABLE, board.cause() or cause)
+    def _withdraw(self, cause: str, doubt: str) -> None:
+        from . import jobs
+
+        jobs.withdraw(self._board, cause, doubt)
 
     def _fork(self) -> bool:
         board = self._board
         try:
             pid = os.fork()
         except OSError as error:
-            board.put_outcome(UNREACHABLE, f"no courier could be started: {error}")
+            self._withdraw(f"no courier could be started: {error}", "")
             return False
         if pid:
             board.words[COURIER] = pid

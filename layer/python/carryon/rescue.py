@@ -175,8 +175,9 @@ class Rescue:
             crashes=crashes,
         )
         began = time.monotonic()
-        if not delivery.place(board, order):
-            raise handover.Failure("DeliveryFailed", delivery.TOO_LARGE)
+        problem = delivery.place(board, order)
+        if problem:
+            raise handover.Failure("DeliveryFailed", problem)
         outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
         return handover.settle(self._settings, invocation, event, outcome, cause, began)
 
@@ -192,8 +193,8 @@ class Rescue:
             return
         result = json.dumps({name: error[name] for name in ("errorType", "errorMessage")})
         order = closing.order(invocation, closing.FAILED, result, self._board.span()[1])
-        outcome, cause = REFUSED, delivery.TOO_LARGE
-        if delivery.place(self._board, order):
+        outcome, cause = REFUSED, delivery.place(self._board, order)
+        if not cause:
             outcome, cause = self._dispatch.wait(order.until_ms, order.until_ms)
         if outcome != ACCEPTED:
             closing.say_not_recorded(self._settings, invocation, cause)

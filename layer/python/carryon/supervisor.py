@@ -23,7 +23,6 @@ from .board import (
     RUN,
     STANDBY,
     UNDERSTUDY_SIGNAL,
-    UNREACHABLE,
     WAKE,
     WAKE_SIGNAL,
 )
@@ -139,7 +138,8 @@ class Supervisor:
         except Exception as error:
             self._works = False
             words = self._board.words
-            self._board.put_outcome(UNREACHABLE, f"the supervisor failed: {error!r}")
+            # What a courier has begun with may succeed all the same.
+            self._board.put_cause(f"the supervisor failed: {error!r}")
             if words[PHASE] in (LEFT, RESCUED):
                 words[PHASE] = HANDED
             os.kill(self._child, signal.SIGCONT)
