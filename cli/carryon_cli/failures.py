@@ -34,6 +34,7 @@ class Failure:
         error: how it ended, in a few words, without its message, which may hold anything.
         signed: whether the envelope is bound to its function.
         parcel: where the real envelope is, if this is a reference to one: bucket, key and etag.
+        token: of several envelopes of one hop the table tells by it which is to run.
     """
 
     payload: bytes
@@ -43,6 +44,7 @@ class Failure:
     error: str
     signed: bool = False
     parcel: Mapping[str, str] | None = None
+    token: str | None = None
 
 
 def of_document(text: str) -> Failure:
@@ -114,7 +116,7 @@ def _of_event(text: str, function: FunctionName | None, request_id: str | None, 
     parcel = meta.get("parcel")
     if parcel is not None and not _is_parcel(parcel):
         raise NoFailureError("its envelope refers to an object in S3, but not by bucket, key and etag")
-    return Failure(text.encode(), function, meta["chain"], meta["hop"], error, "sig" in meta, parcel)
+    return Failure(text.encode(), function, meta["chain"], meta["hop"], error, "sig" in meta, parcel, meta.get("token"))
 
 
 def _is_parcel(parcel: object) -> bool:

@@ -121,14 +121,13 @@ class Recovery:
     def run(self) -> None:
         """Deal with every record, printing a line for each chain and for each record that is kept."""
         for entries in self._chains():
-            last = max(entries, key=lambda entry: entry.failure.hop)
-            failure = last.failure
-            verdict = self._judge(failure)
+            entry, verdict = self._choose(entries)
+            failure = entry.failure
             if verdict.word == "send" and not self._dry_run:
                 self._source.hold(entries)
                 verdict = self._send(failure)
             chain = f"chain {failure.chain}, hop {failure.hop}" if failure.chain else "an event"
-            found = f"{last.place}; failed: {failure.error}"
+            found = f"{entry.place}; failed: {failure.error}"
             if verdict.word == "keep":
                 self.kept += len(entries)
                 print(f"kept: {chain}: {verdict.why} ({found})")
@@ -153,6 +152,12 @@ class Recovery:
                 print(f"kept: {entry.place}: {entry.why}")
         return chains.values()
 
+    def _choose(self, entries: list[Entry]) -> tuple[Entry, Verdict]:
+        """Of the records of a chain's highest hop return one that can be sent, if there is one, and what to do."""
+        highest = max(entry.failure.hop for entry in entries)
+        judged = [(entry, self._judge(entry.failure)) for entry in entries if entry.failure.hop == highest]
+        return next((pair for pair in judged if pair[1].word == "send"), judged[-1])
+
     def _judge(self, failure: Failure) -> Verdict:
         function = self._to or failure.function
         if function is None:
@@ -160,7 +165,7 @@ class Recovery:
         if failure.signed and failure.function and not failure.function.may_be(function):
             return Verdict("keep", f"its envelope is signed for {failure.function}, another one would refuse it")
         if self._table and failure.chain:
-            verdict = _by_table(self._table.items(failure.chain), failure.hop, int(time.time() * 1000))
+            verdict = _by_table(self._table.items(failure.chain), failure, int(time.time() * 1000))
             if verdict:
                 return verdict
         return self._by_parcel(failure) or Verdict("send", f"to {function}")
@@ -202,8 +207,9 @@ class Recovery:
         return Verdict("keep", why)
 
 
-def _by_table(items: Mapping[int, Mapping[str, Any]], hop: int, now_ms: int) -> Verdict | None:
+def _by_table(items: Mapping[int, Mapping[str, Any]], failure: Failure, now_ms: int) -> Verdict | None:
     """Return what the table says against sending a hop again, None where it says nothing."""
+    hop = failure.hop
     chain = items.get(OF_CHAIN, {})
     if "cancelled_at_ms" in chain:
         return Verdict("keep", "it has been cancelled")
@@ -218,4 +224,6 @@ def _by_table(items: Mapping[int, Mapping[str, Any]], hop: int, now_ms: int) -> 
         return Verdict("skip", "it has gone on from there")
     if own.get("status") == "running" and own.get("lease_until_ms", 0) > now_ms:
         return Verdict("keep", "it is running")
+    if own.get("status") == "sent" and own.get("token") not in (None, failure.token):
+        return Verdict("keep", "it was sent once more since, and that envelope is the one to run")
     return None

@@ -6,6 +6,7 @@ import pytest
 
 from carryon import envelope
 from carryon_cli import recover
+from carryon_cli.failures import Failure
 from carryon_cli.main import main
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:work"
@@ -61,6 +62,17 @@ def test_each_chain_is_sent_once_from_its_highest_hop(run, lambda_api):
     assert lines[0].endswith("line 3; failed: Carryon.DeliveryFailed)")
     assert lines[-1] == "chains sent: 2, skipped: 0; records kept: 0"
     assert "secret" not in "".join(lines)
+
+
+def test_of_records_of_one_hop_the_one_that_may_run_is_sent(run, lambda_api):
+    """What keeps the first of them does not keep the others."""
+    gone = record("c-1", function=f"{ARN[:-4]}other", sig="v1:00", state={"n": 1})
+
+    status, lines, _ = run(gone, record("c-1", state={"n": 2}), options=["--to", ARN])
+
+    assert status == 0
+    assert [call.json["carryon"]["state"] for call in lambda_api.accepted] == [{"n": 2}]
+    assert lines[-1] == "chains sent: 1, skipped: 0; records kept: 0"
 
 
 def test_a_dry_run_sends_nothing(run, lambda_api):
@@ -160,6 +172,9 @@ HOUR = 3_600_000
         ({2: {"status": "running", "lease_until_ms": 0}}, None),
         ({2: {"status": "failed"}}, None),
         ({2: {"status": "sent"}}, None),
+        ({2: {"status": "sent", "token": "mine"}}, None),
+        ({2: {"status": "sent", "token": "another"}}, "keep"),
+        ({2: {"status": "failed", "token": "another"}}, None),
         ({2: {"status": "failed"}, 3: {"status": "sent"}}, None),
         ({-1: {"status": "failed"}, 2: {"status": "failed"}}, None),
         ({1: {"status": "handed"}, 2: {"status": "failed"}}, None),
@@ -173,7 +188,7 @@ HOUR = 3_600_000
     ],
 )
 def test_the_table_tells_what_has_gone_on(items, word):
-    """Hop 2 is sent again unless it has handed over or finished, runs, was cancelled, or failed later on."""
-    verdict = recover._by_table(items, 2, HOUR // 2)
+    """Hop 2 is sent again unless it has gone on, runs, was cancelled, was sent once more or has failed later on."""
+    verdict = recover._by_table(items, Failure(b"", None, "c", 2, "", token="mine"), HOUR // 2)
 
     assert word == (verdict and verdict.word)
