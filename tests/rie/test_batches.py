@@ -81,6 +81,9 @@ def test_a_batch_is_continued_or_fails_as_its_source_needs(source, wanted, outco
         ("emptying_the_event", "sqs", "quick quick slow quick", "m2 m3"),
         ("emptying_the_event", "sqs", "quick quick stuck quick", "m2 m3"),
         ("catching", "sqs", "bad quick slow quick", "m2 m3 m0"),
+        ("giving_back", "sqs", "bad quick slow quick", "m0 m2 m3"),
+        ("giving_back", "sqs", "quick bad stuck quick", "m1 m2 m3"),
+        ("giving_back", "kinesis", "quick bad quick slow", "m1 m2 m3"),
     ],
 )
 def test_no_record_is_lost_whatever_way_a_batch_is_gone_through(do, source, texts, expected, start):

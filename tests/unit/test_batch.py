@@ -9,12 +9,13 @@ from carryon.batch import Batch, to_report
 RECORDS = 6
 
 
-@given(st.lists(st.tuples(st.sampled_from(["begin", "finish", "other"]), st.integers(0, RECORDS - 1))))
+@given(st.lists(st.tuples(st.sampled_from(["begin", "finish", "give_back", "other"]), st.integers(0, RECORDS - 1))))
 def test_a_record_is_finished_that_was_finished_in_the_last_pass(steps):
-    """In any order; a pass ends where a finished record is begun again. What equals a record is none."""
+    """In any order; a pass ends where a finished record is begun again. What was given back stays unfinished."""
     records = [{} for _ in range(RECORDS)]
     batch = Batch(records)
     finished = [False] * RECORDS
+    gone_back = set()
     for step, number in steps:
         if step == "other":
             assert not batch.finish({})
@@ -22,9 +23,13 @@ def test_a_record_is_finished_that_was_finished_in_the_last_pass(steps):
             assert batch.begin(records[number]) == finished[number]
             if finished[number]:
                 finished = [False] * RECORDS
+        elif step == "give_back":
+            assert batch.give_back(records[number]) == finished[number]
+            gone_back.add(number)
+            finished[number] = False
         else:
-            assert batch.finish(records[number])
-            finished[number] = True
+            assert batch.finish(records[number]) == (number not in gone_back)
+            finished[number] = number not in gone_back
 
     assert [bool(batch.finished >> number & 1) for number in range(RECORDS)] == finished
 

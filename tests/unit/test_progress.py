@@ -273,6 +273,23 @@ def test_a_batch_knows_which_of_its_records_are_finished():
     assert json.loads(progress.read(one.board))[progress.RECORDS] == "5"
 
 
+def test_a_record_that_is_given_back_is_not_finished():
+    """Whether it is worked on or was finished before; the board knows at once, and other objects are ignored."""
+    one = shim()
+    records = [{"n": number} for number in range(4)]
+    one.batch = Batch(records)
+    run = progress.Run(one, {})
+    for record in run.each(records):
+        if record["n"] == 1:
+            run.give_back(record)
+    run.give_back({"n": 2})
+    assert json.loads(progress.read(one.board))[progress.RECORDS] == "d"
+
+    run.give_back(records[3])
+
+    assert json.loads(progress.read(one.board))[progress.RECORDS] == "5"
+
+
 def test_a_record_that_is_begun_again_is_not_finished():
     """Nor is any other that the second pass has still to come to; the board knows as soon as it begins."""
     one = shim()
@@ -296,6 +313,7 @@ def test_without_the_layer_everything_works_in_this_process():
     assert carryon.remaining_ms() == math.inf
     with carryon.shield():
         pass
+    carryon.give_back({})
     carryon.complete()
 
 

@@ -8,7 +8,17 @@ layer is not attached they keep it for this process alone, and nothing else.
 from __future__ import annotations
 
 __version__ = "0.1.0"
-__all__ = ["TimeIsUp", "TimeIsUpTimeoutError", "checkpoint", "complete", "each", "remaining_ms", "restore", "shield"]
+__all__ = [
+    "TimeIsUp",
+    "TimeIsUpTimeoutError",
+    "checkpoint",
+    "complete",
+    "each",
+    "give_back",
+    "remaining_ms",
+    "restore",
+    "shield",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +95,18 @@ def each(items: Iterable[_Item]) -> Iterator[_Item]:
     nested, as long as each hop comes to them in the same order.
     """
     return _current_run().each(items)
+
+
+def give_back(record: Any) -> None:
+    """Say that a record of the batch has failed for a reason of its own, and is not finished although `each` goes on.
+
+    With `CARRYON_BATCH=report` it goes back to its source with the rest if time runs out, also where the handler does
+    not end. A handler that ends in time names it in the `batchItemFailures` that it returns, as without the layer.
+
+    Args:
+        record: the very object of `event["Records"]`; anything else is ignored.
+    """
+    _current_run().give_back(record)
 
 
 def shield() -> AbstractContextManager[None]:

@@ -32,6 +32,7 @@ class Batch:
         self._records = tuple(records)
         self._numbers = {id(record): number for number, record in enumerate(self._records)}
         self.finished = 0
+        self._given_back = 0
 
     def begin(self, item: Any) -> bool:
         """Take note of an item that is worked on; True if that has changed `finished`.
@@ -44,10 +45,18 @@ class Batch:
         return True
 
     def finish(self, item: Any) -> bool:
-        """Take note of an item that is finished; True if it is a record."""
-        bit = self._bit(item)
+        """Take note of an item that is finished; True if it is a record that does not go back."""
+        bit = self._bit(item) & ~self._given_back
         self.finished |= bit
         return bit != 0
+
+    def give_back(self, item: Any) -> bool:
+        """Take note of an item that will not be finished; True if that has changed `finished`."""
+        bit = self._bit(item)
+        was_finished = bit & self.finished
+        self._given_back |= bit
+        self.finished &= ~bit
+        return was_finished != 0
 
     def _bit(self, item: Any) -> int:
         number = self._numbers.get(id(item))

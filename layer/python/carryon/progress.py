@@ -128,6 +128,11 @@ class Run:
             self.parts[RECORDS] = b'"%x"' % self._batch.finished
         self._keep("each", _encode(self._finished))
 
+    def give_back(self, record: Any) -> None:
+        """See carryon.give_back."""
+        if self._batch is not None and self._batch.give_back(record):
+            self._keep(RECORDS, b'"%x"' % self._batch.finished)
+
     def shield(self) -> _Shield:
         """See carryon.shield."""
         return _Shield(self._shim.watchdog if self._shim is not None else None)

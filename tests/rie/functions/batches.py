@@ -60,6 +60,14 @@ def catching(event):
     return {"batchItemFailures": failures}
 
 
+def giving_back(event):
+    for record in carryon.each(event["Records"]):
+        try:
+            take(record)
+        except ValueError:
+            carryon.give_back(record)
+
+
 def text_of(record):
     if "kinesis" in record:
         return base64.b64decode(record["kinesis"]["data"]).decode()
