@@ -6,7 +6,7 @@ from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 
 HOPS_MAX = 12
-LAST = 60
+LAST = 70
 
 
 @pytest.fixture(name="start")

@@ -76,7 +76,12 @@ class Shim:
         names = client.handle_event_request.__code__.co_varnames
         self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
         self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
-        self.watchdog = watchdog.Watchdog(self._error, self._note_where, self._note_swallowed)
+        # What is known of the state that travels, once an alarm was raised; one of alarm.py's words.
+        self.state_known: str | None = None
+        self._alarm: Any = None
+        self.watchdog = watchdog.Watchdog(
+            self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
+        )
 
     def install(self) -> None:
         """Take the three places in the runtime client through which every handler and every event passes."""
@@ -297,8 +302,21 @@ class Shim:
 
             self.board.put_stack("".join(format_exception(error)))
 
+    def _put_off(self, frame: FrameType) -> float:
+        """Look for a better place than the one that the alarm has found; returns for how many seconds at most."""
+        self.board_is_used = True
+        if self._alarm is None:
+            from .alarm import Alarm
+
+            self._alarm = Alarm(self)
+        wait_s: float = self._alarm.put_off(frame)
+        return wait_s
+
+    def _call_off(self) -> None:
+        self._alarm.stop()
+
     def _note_where(self, frame: FrameType) -> None:
-        """Note where the alarm found the function; runs in the signal handler."""
+        """Note where the alarm is raised, and which state travels; runs in the signal handler or while stepping."""
         at: FrameType | None = frame
         stack: list[tuple[Any, int]] = []
         self.stack = stack
@@ -309,12 +327,7 @@ class Shim:
         board = self.board
         if board is not None:
             board.words[PHASE] = FIRED
-        if self.state is not None:
-            carryon._current_run().keep_state(self.state.capture(frame))
-        if self.settings.event_as_left and board is not None and self.batch is None:
-            from .event_as_left import keep
-
-            keep(board, self.event)
+        self.state_known = self._alarm.settle(frame)
 
     def _note_swallowed(self) -> None:
         if self.board is not None:

@@ -114,6 +114,8 @@ def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progres
         fields["left_running"] = left_running[:_IN_LOG]
     if failure is not None and not isinstance(failure, carryon.TimeIsUp):
         fields["error"] = type(failure).__name__
+    if shim.state_known is not None:
+        fields["state"] = shim.state_known
     if isinstance(progress, bytes):
         fields["state_bytes"] = len(progress)
         fields.update(reason_not_carried(progress))

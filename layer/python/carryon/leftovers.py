@@ -44,7 +44,7 @@ def _threads(since: float) -> Iterator[str]:
             continue
         is_new = processes.started_at(f"self/task/{thread.native_id}") >= since
         files = [at.f_code.co_filename for at in _outwards(frame)]
-        if (is_new or any(file.endswith(_WORKERS) for file in files)) and any(map(_is_own, files)):
+        if (is_new or any(file.endswith(_WORKERS) for file in files)) and any(map(is_own, files)):
             yield f"thread {thread.name}"
 
 
@@ -54,7 +54,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _is_own(file: str) -> bool:
+def is_own(file: str) -> bool:
     """Whether a file is the function's own code, and not of a library that was packed with it."""
     root = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd()).rstrip("/") + "/"
     if not file.startswith(root) or "/site-packages/" in file:
@@ -84,7 +84,7 @@ def _event_loops() -> Iterator[str]:
     for task in list(getattr(asyncio, "_scheduled_tasks", None) or getattr(asyncio, "_all_tasks", None) or ()):
         loop = task.get_loop()
         code = getattr(task.get_coro(), "cr_code", None)
-        if not (task.done() or loop.is_closed() or loop.is_running()) and code and _is_own(code.co_filename):
+        if not (task.done() or loop.is_closed() or loop.is_running()) and code and is_own(code.co_filename):
             yield f"task {task.get_name()}"
 
 

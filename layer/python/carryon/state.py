@@ -86,6 +86,11 @@ class State:
             text = f"CARRYON_STATE names {variable.id}, but its module cannot be imported: {error!r}"
             raise NotCarried(text) from error
 
+    def variables(self) -> list[tuple[dict[str, Any], str | None, str]]:
+        """The variables whose modules are loaded: the module's globals, the function of a local, the name."""
+        loaded = [(sys.modules.get(one.module), one.function, one.name) for one in self._variables]
+        return [(vars(module), function, name) for module, function, name in loaded if module is not None]
+
     def capture(self, frame: FrameType | None = None) -> bytes | NotCarried:
         """The values as JSON, an object by name; or why they cannot be had.
 

@@ -17,9 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any
+    from typing import Any, NoReturn
 
-OFF, SET, CALLING, FIRED = range(4)
+OFF, SET, CALLING, WAITING, FIRED = range(5)
 
 _SIGALRM = _signal.SIGALRM
 _REAL = _signal.ITIMER_REAL
@@ -42,6 +42,9 @@ class Watchdog:
         on_fire: called with the interrupted frame before the exception is raised; must not raise.
         on_swallowed: called when the exception was raised where nobody can see it, and has to be raised again.
         clock: seconds since the epoch, the clock of Lambda's deadlines.
+        put_off: called with the interrupted frame first of all; returns for how many seconds at most the exception is
+            to wait for a call of `leave`, 0 to raise it now.
+        call_off: called when the handler has ended while the exception waited, or in a process that it has forked.
     """
 
     def __init__(
@@ -50,18 +53,25 @@ class Watchdog:
         on_fire: Callable[[FrameType], None],
         on_swallowed: Callable[[], None],
         clock: Callable[[], float] = time,
+        put_off: Callable[[FrameType], float] | None = None,
+        call_off: Callable[[], None] | None = None,
     ) -> None:
         self.phase = OFF
         # How many blocks the handler is in that must not be interrupted.
         self.shields = 0
+        # Code of ours runs above the handler's frames, on whose end something depends.
+        self.is_busy = False
         self.fired: BaseException | None = None
         self._error = error
         self._on_fire = on_fire
         self._on_swallowed = on_swallowed
         self._clock = clock
+        self._put_off = put_off
+        self._call_off = call_off
+        self._waits_until = 0.0
         self._pid = getpid()
         self.alarm_at = 0.0
-        self._caller: FrameType | None = None
+        self.caller: FrameType | None = None
         self._handler = self._on_alarm
         self._previous: Any = None
         # Our timer rings at some time from `_due_from` to `due`; nobody knows when a system call is done.
@@ -93,7 +103,7 @@ class Watchdog:
         self.fired = None
         self.shields = 0
         self.alarm_at = alarm_at
-        self._caller = caller
+        self.caller = caller
         self._previous = _signal.signal(_SIGALRM, self._handler)
         self.phase = SET
         delay = alarm_at - now
@@ -116,9 +126,13 @@ class Watchdog:
                 sys.unraisablehook = self._unraisable_before
             self._unraisable = None
             self._trace(None)
+        if self._waits_until:
+            self._waits_until = 0.0
+            if self._call_off is not None:
+                self._call_off()
         now = monotonic()
         remaining, interval = _signal.setitimer(_REAL, 0)
-        self._caller = None
+        self.caller = None
         other_due, self._other_due = self._other_due, 0.0
         # Unless the function has taken the signal for itself, and would find it so without us.
         if _signal.getsignal(_SIGALRM) is self._handler:
@@ -156,19 +170,44 @@ class Watchdog:
 
     def _on_understudy(self, _: int, frame: FrameType | None) -> None:
         # The supervisor sends it again until it has had an effect.
-        if self.phase == CALLING and getpid() == self._pid and self.alarm_at - self._clock() <= _TOLERANCE_S:
+        if self.phase in (CALLING, WAITING) and getpid() == self._pid and self.alarm_at - self._clock() <= _TOLERANCE_S:
             self._fire(frame)
 
     def _fire(self, frame: FrameType | None) -> bool:
         """Raise in the handler; False if this is not the handler, or a block of it that must not be interrupted."""
-        root = frame if self.phase == CALLING and not self.shields else None
-        while root is not None and root.f_back is not self._caller:
+        if self.phase == WAITING:
+            rest_s = self._waits_until - monotonic()
+            if rest_s > _TOLERANCE_S:
+                self._set_timer(rest_s)
+                return True
+        root = frame if self.phase in (CALLING, WAITING) and not (self.shields or self.is_busy) else None
+        while root is not None and root.f_back is not self.caller:
             if root.f_code is _HOOK:
                 # What is raised there is lost.
                 return False
             root = root.f_back
         if root is None or frame is None:
             return False
+        if self.phase == CALLING and self._put_off is not None:
+            # Before the call, which may take a while.
+            self.phase = WAITING
+            self._waits_until = monotonic()
+            self.is_busy = True
+            wait_s = self._put_off(frame)
+            self.is_busy = False
+            if wait_s:
+                self._waits_until += wait_s
+                if self.has_signal():
+                    self._set_timer(wait_s)
+                return True
+        return self.leave(frame)
+
+    def has_signal(self) -> bool:
+        """Whether SIGALRM comes here, and not to somebody who has taken it."""
+        return _signal.getsignal(_SIGALRM) is self._handler
+
+    def leave(self, frame: FrameType) -> NoReturn:
+        """Raise the exception, in a frame of the handler's that may be interrupted."""
         self.phase = FIRED
         asyncio = sys.modules.get("asyncio.events")
         self.fired = error = self._error(asyncio is not None and asyncio._get_running_loop() is not None)

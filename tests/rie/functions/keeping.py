@@ -2,7 +2,7 @@
 
 import time
 
-LAST = 60
+LAST = 70
 count = 0
 
 
@@ -56,9 +56,9 @@ def spoils_event(event):
 
 
 def swallow_with_event(event):
-    event["done"] = "so far"
-    while True:
-        try:
-            time.sleep(60)
-        except BaseException:
-            pass
+    try:
+        while True:
+            event["done"] = "so far"
+            time.sleep(0.01)
+    except BaseException:
+        time.sleep(60)

@@ -13,17 +13,14 @@ def handler(event, context):
         return [carryon.restore("none"), seen, total]
     if event.get("checkpoint"):
         carryon.checkpoint(event["checkpoint"])
-    globals()[event["how"]]()
-    wait(event.get("swallows"))
-
-
-def wait(swallows):
-    while True:
-        try:
-            time.sleep(60)
-        except BaseException:
-            if not swallows:
-                raise
+    try:
+        while True:
+            globals()[event["how"]]()
+            time.sleep(0.01)
+    except BaseException:
+        if not event.get("swallows"):
+            raise
+        time.sleep(60)
 
 
 def not_json():
@@ -32,8 +29,7 @@ def not_json():
 
 
 def not_found():
-    global seen
-    del seen
+    globals().pop("seen", None)
 
 
 def too_large():

@@ -1,0 +1,134 @@
+"""What happens between the alarm and its exception: a place is looked for at which both do no harm."""
+
+from __future__ import annotations
+
+import os
+
+import carryon
+
+from . import margins, stepping
+from .board import FIRED, PHASE
+from .handlers import covered_after
+from .progress import NotCarried
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from .bootstrap import Shim
+
+# What is known of the state that travels: it was captured at the end of a turn of a loop; nothing has touched it since
+# one; it is an earlier one.
+BOUNDARY, WHOLE, EARLIER = "boundary", "whole", "earlier"
+
+# Of the time until the supervisor takes over; the rest is the clean-up's.
+_SHARE = 0.5
+
+
+class Alarm:
+    """Puts off the exceptions of one process, one invocation after the other."""
+
+    def __init__(self, shim: Shim) -> None:
+        self._shim = shim
+        self._known: str | None = None
+        self._points: Any = None
+        self._stepper: Any = None
+        if shim.state is not None or shim.settings.event_as_left:
+            from .safe_points import SafePoints
+
+            self._points = SafePoints(shim.state, self._event, shim.watchdog, self._capture)
+
+    def put_off(self, frame: FrameType) -> float:
+        """Look for a place to raise the exception at; returns for how many seconds at most, 0 for here and now."""
+        shim = self._shim
+        self._known = None
+        if shim.board is not None and shim.watchdog.has_signal():
+            shim.board.words[PHASE] = FIRED
+        try:
+            is_put_off = self._seek(frame) if self._points is not None else self._step_on(frame)
+        except Exception:
+            # Never worse than without: whatever the search has met, the alarm is raised.
+            self.stop()
+            is_put_off = False
+        if not is_put_off:
+            return 0.0
+        return (shim.margin_ms - margins.rescue_ms(shim.margin_ms, os.environ)) * _SHARE / 1000
+
+    def settle(self, frame: FrameType) -> str | None:
+        """Decide which state travels, at the place of the exception; returns what is known of it, None without one."""
+        self.stop()
+        if self._points is None:
+            return None
+        if self._known is None:
+            try:
+                untouched = self._points.untouched(frame)
+            except Exception:
+                untouched = False
+            if untouched:
+                self._keep(frame)
+            else:
+                self._refuse(frame)
+            self._known = WHOLE if untouched else EARLIER
+        return self._known
+
+    def stop(self) -> None:
+        """Look no more."""
+        stepper, self._stepper = self._stepper, None
+        if stepper is not None:
+            stepper.stop()
+        if self._points is not None:
+            self._points.stop()
+
+    def _event(self) -> Any:
+        """The event, where it travels as the handler has changed it."""
+        shim = self._shim
+        return shim.event if shim.settings.event_as_left and shim.batch is None else None
+
+    def _seek(self, frame: FrameType) -> bool:
+        from .safe_points import LATER
+
+        return self._points.seek(frame) == LATER  # type: ignore[no-any-return]
+
+    def _step_on(self, frame: FrameType) -> bool:
+        """Go on to where the clean-up around is reached, if it is not from here."""
+        found = covered_after(frame)
+        if found is None:
+            return False
+        flow, place = found
+        offset = flow.offsets[place]
+
+        def reached(other: FrameType, _: int) -> None:
+            if other is frame:
+                self.stop()
+                self._shim.watchdog.leave(frame)
+
+        self._stepper = stepping.start(reached)
+        if self._stepper is None:
+            return False
+        self._stepper.watch([(flow, {offset})], [frame])
+        return True
+
+    def _capture(self, frame: FrameType, offset: int) -> bool:
+        if self._shim.watchdog.shields:
+            return False
+        self._keep(frame, (frame, offset))
+        self._known = BOUNDARY
+        return True
+
+    def _refuse(self, frame: FrameType) -> None:
+        """Say so where there is no earlier state, and the one there is could not travel either."""
+        run, state = carryon._current_run(), self._shim.state
+        if state is not None and "state" not in run.parts:
+            captured = state.capture(frame)
+            if isinstance(captured, NotCarried):
+                run.keep_state(captured)
+
+    def _keep(self, frame: FrameType, at: tuple[FrameType, int] | None = None) -> None:
+        shim = self._shim
+        if shim.state is not None:
+            carryon._current_run().keep_state(shim.state.capture(frame), at)
+        if shim.board is not None and self._event() is not None:
+            from .event_as_left import keep
+
+            keep(shim.board, shim.event)

@@ -1,0 +1,100 @@
+"""At which loop's turn the state is whole, for the stack that a function is on."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from . import loops
+from .program import COROUTINE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .program import Own, Program
+
+# The loop of a frame on the stack in which all happens that touches the state, again and again.
+Boundary = namedtuple("Boundary", "frame own loop")
+
+
+def find(program: Program, frames: list[FrameType]) -> Boundary | None:
+    """The innermost loop around where the function is that has in it whatever touches the state from turn to turn.
+
+    What comes before or after it, and is not repeated together with it, has happened or has not at all its turns. None
+    where no such loop is around, or it cannot be told.
+
+    Args:
+        program: that knows the code of these frames.
+        frames: of the stack, the handler's first.
+    """
+    best: Boundary | None = None
+    # Whether a loop further out may run all of this frame's code again.
+    again = False
+    for depth, frame in enumerate(frames):
+        below = frames[depth + 1 :]
+        library = program.of(frame)
+        own = library or program.of_library(frame)
+        at = own.flow.at(frame.f_lasti)
+        active = {at} if any(program.writes(one.f_code) for one in below) else set()
+        touched = own.places | active
+        around = [loop for loop in own.loops if at in loop.body] if touched else []
+        if not again:
+            touched = touched & around[0].body if around else set()
+        if touched:
+            fitting = [loop for loop in around if touched <= loop.body and is_usable(own, loop)]
+            if fitting:
+                best = Boundary(frame, own, fitting[-1])
+            elif not again:
+                best = None
+            if touched - active and not (fitting and at == fitting[-1].head and active):
+                return best
+        if not active:
+            return best
+        # An event loop goes round between any two steps of a coroutine, and never begins it anew.
+        if around and not (library is None and below[0].f_code.co_flags & COROUTINE):
+            again = True
+    return best
+
+
+def is_usable(own: Own, loop: loops.Loop) -> bool:
+    """Whether all that happens in a turn happens between two passes of the loop's head."""
+    return loop.head is not None and own.places.isdisjoint(loops.test(own.flow, loop))
+
+
+def ends_turn(own: Own, loop: loops.Loop, last: int) -> bool:
+    """Whether the jump at `last` to the loop's head ends a whole turn, or one that has touched nothing.
+
+    One that leaves touches out may belong to an inner `while` whose head is the same place.
+    """
+    if last not in loop.body or loops.is_counted(own.flow, loop):
+        return True
+    passed = own.places & loops.turn(own.flow, loop, last)
+    return not passed or passed == own.places & loop.body
+
+
+def is_untouched(program: Program, frames: list[FrameType], boundary: Boundary | None) -> bool:
+    """Whether nothing was touched since the last turn of the boundary's loop began; without one, since the start."""
+    begun = boundary is None
+    for depth, frame in enumerate(frames):
+        own = program.of(frame)
+        is_boundary = boundary is not None and frame is boundary.frame
+        begun = begun or is_boundary
+        if not begun or own is None:
+            continue
+        at = own.flow.at(frame.f_lasti)
+        head = boundary.loop.head if boundary is not None and is_boundary else None
+        if at == head:
+            continue
+        passed = {at} if depth == len(frames) - 1 else set()
+        pending = list(own.flow.predecessors[at])
+        seen: set[int] = set()
+        while pending:
+            place = pending.pop()
+            if place not in seen:
+                seen.add(place)
+                if place != head:
+                    pending.extend(own.flow.predecessors[place])
+        passed |= seen
+        if passed & own.places:
+            return False
+    return True

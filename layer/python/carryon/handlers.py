@@ -1,0 +1,62 @@
+"""Where to raise an exception so that the clean-up around it runs.
+
+Python interrupts a program between instructions that its tables of handlers leave out: at the jump that ends a turn of
+a loop, from Python 3.12 on, and between a call and the `try` that follows it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+    from types import FrameType
+
+    from .bytecode import Flow
+
+# In between nothing may run that is not the interpreter's own.
+_SIMPLE = (
+    "JUMP_", "NOP", "RESUME", "POP_TOP", "POP_EXCEPT", "POP_ITER", "END_FOR", "NOT_TAKEN", "EXTENDED_ARG", "PUSH_NULL",
+    "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF", "LOAD_FAST", "LOAD_CONST", "LOAD_SMALL_INT", "COPY", "SWAP",
+)  # fmt: skip
+_STEPS_MAX = 8
+
+
+def covered_from(flow: Flow, at: int, wanted: Container[int | None]) -> int | None:
+    """The first place from that one on whose exceptions are handled at one of these places; None if none is near."""
+    place: int | None = at
+    for _ in range(_STEPS_MAX):
+        if place is None or flow.handlers[place] in wanted:
+            return place
+        one = flow.instructions[place]
+        if not one.opname.startswith(_SIMPLE):
+            return None
+        target = flow.targets[place]
+        place = target if target is not None else place + 1
+        if place >= len(flow.instructions):
+            return None
+    return None
+
+
+def covered_after(frame: FrameType) -> tuple[Flow, int] | None:
+    """The place, near after the one that was interrupted, from which on exceptions are handled; None if there is none.
+
+    None as well where they are handled at that place already.
+    """
+    if sys.version_info < (3, 11) or not frame.f_code.co_exceptiontable:
+        return None  # 3.10 keeps its handlers on a stack, and is not interrupted in between
+    from .bytecode import Flow
+
+    flow = Flow(frame.f_code)
+    at = flow.at(frame.f_lasti)
+    if flow.handlers[at] is not None:
+        return None
+    name = flow.instructions[at].opname
+    if name.startswith(("RETURN_", "YIELD_", "SEND", "RERAISE")):
+        return None
+    following = flow.targets[at] if name.startswith("JUMP_") else at + 1
+    if following is None or following >= len(flow.instructions):
+        return None
+    place = covered_from(flow, following, [one for one in flow.handlers if one is not None])
+    return None if place is None else (flow, place)

@@ -1,0 +1,232 @@
+"""Where the alarm is raised, and which state travels: the one of a place at which it is known to be whole."""
+
+from __future__ import annotations
+
+import sys
+
+from . import boundary, proofs, stepping
+from .contents import DEEP, contents
+from .handlers import covered_from
+from .program import Program
+from .touches import Known
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any
+
+    from .boundary import Boundary
+    from .program import Own
+    from .state import State
+    from .watchdog import Watchdog
+
+# What a search comes to: there is nothing to look for; something was found, and the exception is to be raised now;
+# it goes on.
+NOTHING, NOW, LATER = range(3)
+
+
+class SafePoints:
+    """Looks for a place at which to capture the state.
+
+    Args:
+        state: the variables, None where there are none.
+        event: returns what else belongs to the state, None where nothing does.
+        dog: raises the exception.
+        capture: called where the state is whole, with the frame and the offset of the first instruction of the loop
+            of which a turn has ended there; says whether that worked.
+    """
+
+    def __init__(
+        self,
+        state: State | None,
+        event: Callable[[], Any],
+        dog: Watchdog,
+        capture: Callable[[FrameType, int], bool],
+    ) -> None:
+        self._state = state
+        self._event = event
+        self._capture = capture
+        self._dog = dog
+        self._program: Program | None = None
+        self._kind: int | None = None
+        self._stepper: stepping.Monitoring | stepping.Tracing | None = None
+        self._target: Boundary | None = None
+        self._last: dict[int, int] = {}
+        self._leaving_at: tuple[FrameType, int] | None = None
+        self._once = False
+
+    def seek(self, frame: FrameType, once: bool = False) -> int:
+        """Begin to look for a boundary, from a frame that was interrupted; NOTHING if there is none to come.
+
+        Captures at once where the frame is at one.
+
+        Args:
+            once: capture only, and do not leave.
+        """
+        self.stop()
+        self._once = once
+        frames = proofs.stack(frame, self._dog.caller)
+        program = self._know(frames)
+        found = boundary.find(program, frames)
+        if found is not None and self._is_at_end(found, frame) and self._captured(found, frames):
+            return self._go_to_handler(found, frame)
+        if found is None and not any(self._heads(own) for own in self._candidates(program, frames)):
+            return NOTHING
+        self._stepper = stepping.start(self._reached)
+        if self._stepper is None:
+            return NOTHING
+        self._target = found
+        self._last = {}
+        self._watch(program, frames)
+        return LATER
+
+    def untouched(self, frame: FrameType) -> bool:
+        """Whether the state is still that of the last boundary, or of the start."""
+        frames = proofs.stack(frame, self._dog.caller)
+        program = self._know(frames)
+        if not proofs.nobody_else_writes(program, frames):
+            return False
+        return boundary.is_untouched(program, frames, boundary.find(program, frames))
+
+    def stop(self) -> None:
+        """Look no more."""
+        stepper, self._stepper = self._stepper, None
+        self._target = self._leaving_at = None
+        if stepper is not None:
+            stepper.stop()
+
+    def _know(self, frames: list[FrameType]) -> Program:
+        variables = self._state.variables() if self._state is not None else []
+        values = [module.get(name) for module, function, name in variables if function is None]
+        for _, function, name in variables:
+            values += [frame.f_locals.get(name) for frame in frames if frame.f_code.co_name == function]
+        kind, objects = contents([*values, self._event()])
+        if self._program is None or kind != self._kind:
+            known = Known({name for _, function, name in variables if function is None}, kind != DEEP, False)
+            self._program = Program(variables, known)
+            self._kind = kind
+        self._program.add(frames, objects)
+        return self._program
+
+    def _candidates(self, program: Program, frames: list[FrameType]) -> list[Own]:
+        found = {id(own): own for own in program.writers()}
+        for frame in frames:
+            if any(program.writes(one.f_code) for one in frames):
+                own = program.of(frame) or program.of_library(frame)
+                found.setdefault(id(own), own)
+        return list(found.values())
+
+    def _heads(self, own: Own) -> set[int]:
+        """The offsets at which turns of a loop begin that may be a boundary."""
+        offsets = own.flow.offsets
+        target = self._target.loop if self._target is not None and self._target.own is own else None
+        return {
+            offsets[loop.head]
+            for loop in own.loops
+            if boundary.is_usable(own, loop) and (loop is target or not own.places.isdisjoint(loop.body))
+        }
+
+    def _watch(self, program: Program, frames: list[FrameType]) -> None:
+        places = []
+        for own in self._candidates(program, frames):
+            heads = self._heads(own)
+            if heads:
+                places.append((own, heads | self._lasts(own)))
+        assert self._stepper is not None
+        self._stepper.watch(places, frames)
+
+    def _lasts(self, own: Own) -> set[int]:
+        """The offsets before a head from which it matters where control came from."""
+        found: set[int] = set()
+        for loop in own.loops:
+            if boundary.is_usable(own, loop):
+                lasts = [at for at in own.flow.predecessors[loop.head] if at in loop.body]
+                if not all(boundary.ends_turn(own, loop, at) for at in lasts):
+                    found.update(own.flow.offsets[at] for at in lasts)
+        return found
+
+    def _reached(self, frame: FrameType, offset: int) -> None:
+        self._dog.is_busy = True
+        try:
+            come_to = self._look_at(frame, offset)
+        except Exception:
+            # Whatever is wrong with the search: the alarm is raised when its time to wait is over.
+            self.stop()
+            come_to = NOTHING
+        finally:
+            self._dog.is_busy = False
+        # Not in the block above, which would catch it.
+        if come_to == NOW:
+            self.stop()
+            self._dog.leave(frame)
+
+    def _look_at(self, frame: FrameType, offset: int) -> int:
+        if self._leaving_at is not None:
+            return NOW if self._leaving_at == (frame, offset) else LATER
+        program = self._program
+        assert program is not None
+        own = program.of(frame) or program.of_library(frame)
+        at = own.flow.at(offset)
+        last = self._last.pop(id(frame), None)
+        self._last[id(frame)] = at
+        heads = [loop for loop in own.loops if loop.head == at]
+        if not heads:
+            return LATER
+        target = self._target
+        is_target = target is not None and target.frame is frame and target.loop.head == at
+        if target is not None and not is_target and _is_in(target, frame):
+            return LATER
+        frames = proofs.stack(frame, self._dog.caller)
+        self._know(frames)
+        found = boundary.find(program, frames)
+        if found is None or found.frame is not frame or found.loop.head != at:
+            return LATER
+        if last in own.flow.predecessors[at] and not boundary.ends_turn(own, found.loop, last):
+            return LATER
+        return self._go_to_handler(found, frame) if self._captured(found, frames) else LATER
+
+    def _captured(self, found: Boundary, frames: list[FrameType]) -> bool:
+        """Capture, if it is certain that nobody changed the state meanwhile."""
+        program = self._program
+        assert program is not None
+        return (
+            proofs.nobody_else_writes(program, frames)
+            and self._capture(found.frame, found.own.flow.offsets[found.loop.head])
+            and proofs.nobody_else_writes(program, frames)
+        )
+
+    def _is_at_end(self, found: Boundary, frame: FrameType) -> bool:
+        """Whether the frame has just jumped to the head of its boundary's loop."""
+        if found.frame is not frame or sys.version_info < (3, 11):
+            return False
+        at = found.own.flow.at(frame.f_lasti)
+        return found.own.flow.targets[at] == found.loop.head and boundary.ends_turn(found.own, found.loop, at)
+
+    def _go_to_handler(self, found: Boundary, frame: FrameType) -> int:
+        """Go on to the first instruction of the next turn from which the clean-up around the loop is reached."""
+        if self._once:
+            self.stop()
+            return LATER
+        flow = found.own.flow
+        around = {flow.handlers[at] for at in found.loop.body if flow.handlers[at] not in found.loop.body} - {None}
+        at = flow.at(frame.f_lasti)
+        place = covered_from(flow, at, around) if around else at
+        if place is None or place == at:
+            return NOW
+        if self._stepper is None:
+            self._stepper = stepping.start(self._reached)
+        if self._stepper is None:
+            return NOW
+        self._leaving_at = frame, flow.offsets[place]
+        self._stepper.watch([(found.own, {flow.offsets[place]})], [frame])
+        return LATER
+
+
+def _is_in(target: Boundary, frame: FrameType | None) -> bool:
+    """Whether a turn of that loop is still running, in that frame or a caller of it."""
+    while frame is not None:
+        if frame is target.frame:
+            return target.own.flow.at(frame.f_lasti) in target.loop.body
+        frame = frame.f_back
+    return False
