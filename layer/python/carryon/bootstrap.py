@@ -6,6 +6,7 @@ traces it reports, so errors look as they would without the layer.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
-_CARRIED = 4  # in what was received
+_RAW, _CARRIED = 3, 4  # in what was received
 _BEHIND = 4  # the parameters up to the event
 _PACKAGE = os.path.dirname(__file__) + "/"
 _STACK_MAX = 64
@@ -185,11 +186,18 @@ class Shim:
             if "DurableExecutionArn" in event:
                 return handler(event, context)
             if carried is None and "carryon" in event:
-                if not self._is_looked_at:
+                # Somebody may have written an envelope anew on its way, so that it was not known by its first bytes.
+                taken = None if self._is_looked_at else envelope.take(event)
+                if not self._is_looked_at and (self._opens or taken is not None and "parcel" in taken[0]):
                     from . import opening
 
                     return opening.take(self, handler, Invocation(*received), event, context)
                 self._is_looked_at = False
+                if taken is not None:
+                    carried, event = taken
+                    received = (*received[:_RAW], json.dumps(event).encode(), carried, *received[_CARRIED + 1 :])
+                    if self.board is not None:
+                        put_on_board(self.board, received)
         if self.state is not None:
             from . import beginning
 

@@ -89,9 +89,7 @@ def _encode(client: Any, answer: Any) -> str:
 
 
 def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, context: Any) -> Any:
-    """Go on with an event that has a member `carryon` but was not known by its first bytes: it may have been encoded
-    anew on its way.
-    """
+    """Go on with an event that has a member `carryon` and was not known as an envelope by its first bytes."""
     from .bootstrap import put_on_board
 
     settings = shim.settings
@@ -110,12 +108,11 @@ def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, conte
     else:
         carried, event = taken
         as_received, invocation = invocation, invocation._replace(carried=carried)
-        if settings.signing_keys or settings.table or "parcel" in carried:
-            whole = as_received._replace(carried=carried)
-            call, opened = _open(shim, None, go_on, whole, (carried, b""))
-            if opened is not None:
-                carried, raw = opened
-                event = json.loads(raw) if raw else event
+        whole = as_received._replace(carried=carried)
+        call, opened = _open(shim, None, go_on, whole, (carried, b""))
+        if opened is not None:
+            carried, raw = opened
+            event = json.loads(raw) if raw else event
         invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
         if shim.board is not None:
             put_on_board(shim.board, invocation)
