@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from figures import BOOTSTRAP, KB_OF_EVENT, Figure
-from quota import FULL_CORE_MB, NoQuotaError, Quota
 from runtime_api import Environment, Served
 
 from tests.support.lambda_api import LambdaApi
+from tests.support.quota import FULL_CORE_MB, NoQuotaError, Quota
 from tests.support.runtimes import ROOT, Runtime
 
 sys.path.append(str(ROOT / "layer/python"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 from tests.support.lambda_api import LambdaApi
 from tests.support.processes import command_line, wait_until
+from tests.support.quota import NoQuotaError, Quota
 from tests.support.runtimes import NEWEST, RUNTIMES
 from tests.support.soak import full
 
@@ -20,8 +22,11 @@ from .ways import CONTINUED, DEADLY, STUCK, WAYS
 
 FUNCTIONS = Path(__file__).parent / "functions"
 TIMEOUT_S = 3
+SMALL_MB = (512, 128)
+SMALL_TIMEOUT_S = 30
 UNDELIVERED = "Carryon.DeliveryFailed"
 # Of those that need no service: the alarm is seen, cannot be seen, and is not let through.
+_SMALL = ["stuck_in_c.deadlock_with_gil"]
 _WITHOUT_TARGET = ["stuck_in_threads.queue_get", "stuck_in_c.deadlock_with_gil", "swallows.base_exception"]
 
 
@@ -36,8 +41,8 @@ def _stage(runtime, layer):
     """A function `stage(env)` that gives an environment of its own, and sees that nothing is left of it."""
     stages = []
 
-    def make(env):
-        stages.append(Stage(runtime, layer, env))
+    def make(env, **options):
+        stages.append(Stage(runtime, layer, env, **options))
         return stages[-1]
 
     yield make
@@ -58,8 +63,11 @@ def _shared(runtime, layer):
 class Stage:
     """One execution environment, started at its first use."""
 
-    def __init__(self, runtime, layer, env):
-        self._options = {"layer": layer, "timeout_s": TIMEOUT_S, "env": {**env, "PACKAGES": str(packages(runtime))}}
+    def __init__(self, runtime, layer, env, *, timeout_s=TIMEOUT_S, has_quota=False, **options):
+        env = {**env, "PACKAGES": str(packages(runtime))}
+        self.timeout_s = timeout_s
+        self.has_quota = has_quota
+        self._options = {"layer": layer, "timeout_s": timeout_s, "env": env, **options}
         self._runtime = runtime
         self._function = self._watch = None
         self.supervisor = None
@@ -107,29 +115,20 @@ class Stage:
             raise AssertionError(f"{error}: {list(map(command_line, self._watch.alive()))}") from None
 
 
-@pytest.fixture(name="face")
-def _face(service, one_at_a_time, record_property):
-    """Take one way: one answer before the deadline, one continuation or none, and an environment in order.
+@pytest.fixture(name="take")
+def _take(service, one_at_a_time):
+    """Take one way: one answer before the deadline, one continuation or none, and an environment in order."""
 
-    A machine that other tests keep busy may not have the CPU to deliver in the last quarter of a second. That is an
-    outcome as well, an error in time; then the way is taken once more, and the run's summary tells of it.
-    """
-
-    def face(way, new_stage, api, expected, cause="time"):
-        if take(way, new_stage(), api, expected, cause) == UNDELIVERED != expected:
-            record_property("sampled", f"    {way}: taken again, as there was no CPU to deliver in time")
-            assert take(way, new_stage(), api, expected, cause) == expected
-
-    def take(way, stage, api, expected, cause):
+    def take(way, stage, api, expected, cause="time"):
         name = WAYS[way].service
         event = {"do": way, **({name: service(name)} if name else {})}
         before = len(api.calls)
-        with one_at_a_time() if WAYS[way].busy else nullcontext():
+        with one_at_a_time() if WAYS[way].busy and not stage.has_quota else nullcontext():
             result = stage.invoke(event)
         try:
             assert "at it" in result.log, "it did not come to what it should be stuck in"
             assert not result.timed_out
-            assert result.seconds < TIMEOUT_S
+            assert result.seconds < stage.timeout_s
             assert result.status == 200, "the environment is dead"
             stage.echo(way)
             calls = api.calls[before:]
@@ -149,6 +148,22 @@ def _face(service, one_at_a_time, record_property):
         except BaseException as error:
             raise AssertionError(f"{way}: {error}\n{result}\n{stage.function.raw_log}") from error
         return expected
+
+    return take
+
+
+@pytest.fixture(name="face")
+def _face(take, record_property):
+    """Take one way, and once more where it was not delivered.
+
+    A machine that other tests keep busy may not have the CPU to deliver in the last quarter of a second. That is an
+    outcome as well, an error in time; the run's summary tells of it.
+    """
+
+    def face(way, new_stage, api, expected, cause="time"):
+        if take(way, new_stage(), api, expected, cause) == UNDELIVERED != expected:
+            record_property("sampled", f"    {way}: taken again, as there was no CPU to deliver in time")
+            assert take(way, new_stage(), api, expected, cause) == expected
 
     return face
 
@@ -182,3 +197,27 @@ def test_a_death_is_continued_on_request(way, stage, lambda_api, face):
 def test_without_a_target_it_fails_in_time(way, stage, lambda_api, face):
     """The invocation fails with Carryon.TimeIsUp, and an environment in order is left."""
     face(way, lambda: stage({"LOAD_FIRST": way}), lambda_api, "Carryon.TimeIsUp")
+
+
+@pytest.fixture(name="quota", params=SMALL_MB if full() else SMALL_MB[:1], ids="{} MB".format)
+def _quota(request):
+    """The share of a CPU that Lambda gives to a function with so little memory."""
+    try:
+        with Quota(request.param) as quota:
+            yield quota
+    except NoQuotaError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("runtime", [NEWEST], ids=str)
+@pytest.mark.parametrize("way", WAYS if full() else _SMALL)
+def test_a_small_function_outlives_it(way, quota, stage, lambda_api, take, tmp_path):
+    """With 30 s, at the CPU share of 512 and of 128 MB: one continuation or one error, the first time it is tried."""
+    wrapper = tmp_path / "in-quota"
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(quota.command([]))} "$@"\n')
+    wrapper.chmod(0o755)
+    env = continuing(lambda_api, CARRYON_NEXT_WRAPPER=str(wrapper))
+    small = stage(env, timeout_s=SMALL_TIMEOUT_S, memory_mb=quota.memory_mb, has_quota=True)
+    small.echo(way)
+    assert take(way, small, lambda_api, WAYS[way].ending) == WAYS[way].ending
+    assert quota.throttled_s() > 0

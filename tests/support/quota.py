@@ -30,7 +30,7 @@ class Quota:
         self._folder = Path()
 
     def __enter__(self) -> Quota:
-        self._folder = _controller() / f"carryon-bench-{os.getpid()}-{next(_numbers)}"
+        self._folder = _controller() / f"carryon-quota-{os.getpid()}-{next(_numbers)}"
         try:
             self._folder.mkdir()
             self._write("cpu.cfs_period_us", _PERIOD_US)
