@@ -62,7 +62,10 @@ def test_with_a_target_a_returned_value_is_not_the_end(run, lambda_api):
 
 
 @pytest.mark.parametrize("target", [False, True])
-@pytest.mark.parametrize(("do", "answer"), [("complete_and_return", "all done"), ("complete_and_run_on", None)])
+@pytest.mark.parametrize(
+    ("do", "answer"),
+    [("complete_and_return", "all done"), ("complete_and_run_on", None), ("complete_and_get_stuck", None)],
+)
 def test_completed_work_is_not_continued(do, answer, target, run, lambda_api):
     """After `carryon.complete()` the value is the answer, also where there is none because the alarm took it."""
     result = run(do, continuing(lambda_api) if target else {})
@@ -76,6 +79,14 @@ def test_an_error_after_complete_is_the_functions_own(run, lambda_api):
     result = run("complete_and_fail", continuing(lambda_api))
 
     assert (result.error_type, result.json["errorMessage"]) == ("KeyError", "'after all'")
+    assert lambda_api.calls == []
+
+
+def test_a_death_after_complete_is_reported_and_not_continued(run, lambda_api):
+    """Whatever `CARRYON_ON_CRASH` says, there is nothing to carry on."""
+    result = run("complete_and_die", continuing(lambda_api, CARRYON_ON_CRASH="continue"))
+
+    assert result.error_type == "Runtime.ExitError"
     assert lambda_api.calls == []
 
 

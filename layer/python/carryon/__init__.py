@@ -62,7 +62,7 @@ class TimeIsUpTimeoutErrorInEventLoop(TimeIsUpTimeoutError, KeyboardInterrupt):
 
 def complete() -> None:
     """Say that this invocation's work is done: no continuation follows, even if time runs out before the return."""
-    _current_run().is_complete = True
+    _current_run().complete()
 
 
 def checkpoint(state: Any) -> None:

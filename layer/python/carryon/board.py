@@ -24,7 +24,8 @@ STATE_SLOT = 10  # which of two slots holds the state, from 1; 0: none
 STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began with
 SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
 SENDER = 13  # process id of the courier that has begun with the last one
-_SIZES = 14  # of the texts, by their numbers
+COMPLETE = 14  # 1: the function has said that the work of the invocation is done
+_SIZES = 15  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
@@ -195,7 +196,7 @@ class Board:
         """Forget an invocation that had a hand-over, an order or a state, and give back their memory."""
         words = self.words
         words[PHASE] = ANSWERED
-        words[STATE_SLOT] = words[STATE_IS_NEW] = 0
+        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = 0
         for text in (_ORDER, _STATE_1, _STATE_2, _RESULT):
             if words[_SIZES + text]:
                 words[_SIZES + text] = 0

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
+from .board import COMPLETE
 from .envelope import PROGRESS
 from .watchdog import OFF
 
@@ -80,6 +81,14 @@ class Run:
         self._loops: list[_Loop] = []
         self._batch = shim.batch if shim is not None else None
         self._begun: dict[str, int] = {}
+
+    def complete(self) -> None:
+        """See carryon.complete."""
+        self.is_complete = True
+        board = self._shim.board if self._shim is not None else None
+        if board is not None and self._shim is not None:
+            self._shim.board_is_used = True
+            board.words[COMPLETE] = 1
 
     def checkpoint(self, state: Any) -> None:
         """See carryon.checkpoint."""

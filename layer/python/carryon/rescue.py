@@ -12,6 +12,7 @@ from .board import (
     ACCEPTED,
     ALARM_AT_MS,
     ANSWERED,
+    COMPLETE,
     COURIER,
     FIRED,
     HANDED,
@@ -111,6 +112,10 @@ class Rescue:
 
     def _answer(self, invocation: Invocation, phase: int) -> bool:
         """Post the answer of an invocation whose time was up; False if it was answered before."""
+        if self._board.words[COMPLETE]:
+            # What the handler would have returned nobody knows.
+            self._close(invocation, closing.FINISHED, "null")
+            return self._posted(runtime_api.post_response, invocation, None)
         event: Any = None
         try:
             event = _decoded(invocation.raw)
@@ -134,7 +139,8 @@ class Rescue:
         message = f"The process died: {text.rpartition('error: ')[2]}"
         handover.say(self._settings, "crashed", "ERROR", message, invocation, fields, metrics)
         crashes = self._crashes(invocation)
-        if self._settings.continue_on_crash and crashes <= _CRASHES_MAX:
+        is_complete = self._board.words[COMPLETE]
+        if self._settings.continue_on_crash and not is_complete and crashes <= _CRASHES_MAX:
             try:
                 event = _decoded(invocation.raw)
                 answer = self._hand_over(invocation, event, crashes)
@@ -151,7 +157,7 @@ class Rescue:
             "stackTrace": stack,
             "carryon": known,
         }
-        self._close(invocation, error)
+        self._close_failed(invocation, error)
         self._posted(runtime_api.post_error, invocation, error)
 
     def _hand_over(self, invocation: Invocation, event: Any, crashes: int = 0) -> Any:
@@ -187,12 +193,15 @@ class Rescue:
         before = 0 if self._board.words[STATE_IS_NEW] else carried.get("crashes", 0)
         return before + 1 if isinstance(before, int) else _CRASHES_MAX + 1
 
-    def _close(self, invocation: Invocation, error: dict[str, Any]) -> None:
-        """Have it recorded that the chain has ended with an error, where somebody will ask."""
+    def _close_failed(self, invocation: Invocation, error: dict[str, Any]) -> None:
+        result = json.dumps({name: error[name] for name in ("errorType", "errorMessage")})
+        self._close(invocation, closing.FAILED, result)
+
+    def _close(self, invocation: Invocation, status: str, result: str) -> None:
+        """Have it recorded how the chain has ended, where somebody will ask."""
         if not closing.is_needed(self._settings, invocation):
             return
-        result = json.dumps({name: error[name] for name in ("errorType", "errorMessage")})
-        order = closing.order(invocation, closing.FAILED, result, self._board.span()[1])
+        order = closing.order(invocation, status, result, self._board.span()[1])
         outcome, cause = REFUSED, delivery.place(self._board, order)
         if not cause:
             outcome, cause = self._dispatch.wait(order.until_ms, order.until_ms)
@@ -208,7 +217,7 @@ class Rescue:
             "stackTrace": stack,
         }
         if failure.kind != "Continued":
-            self._close(invocation, error)
+            self._close_failed(invocation, error)
         return self._posted(runtime_api.post_error, invocation, error)
 
     def _posted(self, post: Any, invocation: Invocation, content: Any) -> bool:

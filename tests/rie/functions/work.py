@@ -97,6 +97,24 @@ def complete_and_run_on(event, context):
     work()
 
 
+def complete_and_get_stuck(event, context):
+    import carryon
+
+    carryon.complete()
+    while True:
+        try:
+            work()
+        except BaseException:
+            pass
+
+
+def complete_and_die(event, context):
+    import carryon
+
+    carryon.complete()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def complete_and_fail(event, context):
     import carryon
 
