@@ -140,6 +140,8 @@ class Recovery:
         would = "would be " if self._dry_run else ""
         sent, skipped = self._counts["send"], self._counts["skip"]
         print(f"chains {would}sent: {sent}, {would}skipped: {skipped}; records kept: {self.kept}")
+        if self._source.is_cut:
+            print("there may be more messages: --limit was reached")
 
     def _chains(self) -> Iterable[list[Entry]]:
         """Return the records of each chain; what is no failure is kept at once."""

@@ -19,7 +19,7 @@ _DESCRIPTION = """\
 Print the result of a chain as the table of CARRYON_TABLE has it: on stdout if it has finished, on stderr what its error
 was, or where it stands.
 """
-_EPILOG = "Exit status: 0 it has finished, 1 it has failed or is not known, 2 bad usage, 3 it has not ended."
+_EPILOG = "Exit status: 0 the result is there, 1 it failed or is not there, 2 bad usage, 3 it has not ended."
 _NOT_ENDED = 3
 
 
@@ -49,6 +49,9 @@ def run(arguments: Namespace) -> int:
     ended = items.get(OF_CHAIN, {})
     now_ms = int(time.time() * 1000)
     if ended.get("status") == "finished":
+        if "result_bytes" in ended:
+            text = f"its result of {ended['result_bytes']:,} bytes has no room in the table: {ended.get('result')}"
+            raise CommandError(f"chain {chain} has finished; {text}")
         print(ended.get("result", "null"))
         return 0
     # Lambda repeats a hop that has failed, and `carryon recover` may.

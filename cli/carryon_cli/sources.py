@@ -42,7 +42,9 @@ class Unusable:
 
 
 class Source(Protocol):
-    """Failure records that are to be sent again."""
+    """Failure records that are to be sent again; `is_cut` says whether some may have been left unread."""
+
+    is_cut: bool
 
     def read(self) -> Iterator[Entry | Unusable]:
         """Yield every record there is."""
@@ -92,6 +94,7 @@ class Queue:
         self._sqs = sqs
         self._url = url
         self._limit = limit
+        self.is_cut = False
         self._receipts: dict[str, str] = {}
         self._hidden_at: dict[str, float] = {}
 
@@ -121,6 +124,8 @@ class Queue:
                         message["Body"],
                         message.get("MessageAttributes", {}),
                     )
+
+        self.is_cut = True
 
     def hold(self, entries: Sequence[Entry]) -> None:
         now = time.monotonic()
@@ -167,6 +172,7 @@ class File:
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: {error}") from error
         self._path = path
+        self.is_cut = False
 
     def read(self) -> Iterator[Entry | Unusable]:
         for place, text in self._documents():

@@ -137,6 +137,7 @@ def test_a_result_is_printed_as_it_is(put, carryon):
         ([(1, {"status": "running", "lease_until_ms": 1})], 3, "hop 1 is running; its lease ended "),
         ([(1, {"status": "running"}), (-1, {"cancelled_at_ms": 1})], 3, "; it is cancelled"),
         ([(-1, {"cancelled_at_ms": 1})], 3, "cancelled before its first hand-over"),
+        ([(-1, {"status": "finished", "result_bytes": 400_000, "result": "{}"})], 1, "400,000 bytes has no room"),
         ([], 1, "the table knows no chain c-1"),
     ],
 )
