@@ -154,3 +154,63 @@ def _wait_for_courier(function):
     from tests.support.processes import wait_until
 
     return wait_until(lambda: (function.processes()[2:] or [None])[0], 3, "no courier")
+
+
+FALLBACK = OTHER.replace("other", "fallback")
+TWO_TARGETS = {"CARRYON_FALLBACK_TO": FALLBACK, "CARRYON_MARGIN": "1400ms"}
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "ResourceNotFoundException", "ServiceException"])
+def test_a_second_target_takes_what_the_first_does_not(error, run, lambda_api):
+    """Refused, or out of reach for its share of the time; the line says who has it and why not the first."""
+    lambda_api.fail_for(":function:function", error)
+
+    result = run(continuing(lambda_api, **TWO_TARGETS))
+
+    (call,) = lambda_api.accepted
+    line = result.lines[-1]
+    assert call.function == FALLBACK
+    assert call.json["carryon"]["hop"] == 1
+    assert result.json["carryon"]["to"] == FALLBACK
+    assert (line["level"], line["carryon"]["event"], line["carryon"]["to"]) == ("WARN", "continued", FALLBACK)
+    assert error in line["carryon"]["cause"]
+
+
+def test_where_nobody_takes_it_both_reasons_are_named(run, lambda_api):
+    """The invocation fails, so that Lambda keeps the event."""
+    lambda_api.fail_for(":function:function", "AccessDeniedException")
+    lambda_api.fail_for(":function:fallback", "ResourceNotFoundException")
+
+    line = failed(run(continuing(lambda_api, **TWO_TARGETS)))
+
+    assert "AccessDeniedException" in line["cause"]
+    assert f"{FALLBACK}: ResourceNotFoundException" in line["cause"]
+
+
+def test_a_request_in_doubt_goes_nowhere_else(run, lambda_api):
+    """It may have been accepted, and two successors are worse than a failure."""
+    lambda_api.reset_after_reading()
+
+    failed(run(continuing(lambda_api, **TWO_TARGETS)), duplicate=True)
+
+    assert len(lambda_api.calls) == 1
+
+
+def test_loop_detection_is_explained_and_not_dodged(run, lambda_api):
+    """The failure says what to set, and no second target takes the chain on."""
+    lambda_api.fail("RecursiveInvocationException", times=9)
+
+    line = failed(run(continuing(lambda_api, **TWO_TARGETS)))
+
+    assert "RecursiveLoop to Allow" in line["cause"]
+    assert len(lambda_api.calls) == 1
+
+
+def test_an_envelope_that_is_too_large_says_what_helps(run, lambda_api):
+    """Its size, the largest part, and the setting."""
+    line = failed(run(continuing(lambda_api, CARRYON_STATE="steps"), filler="x" * 1_100_000))
+
+    assert "the envelope has 1,100," in line["cause"]
+    assert "the target takes 1,048,576; the event has 1,100,0" in line["cause"]
+    assert "CARRYON_BUCKET" in line["cause"]
+    assert lambda_api.calls == []

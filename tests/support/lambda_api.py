@@ -75,6 +75,7 @@ class LambdaApi:
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._faults: list[tuple[str, Any]] = []
+        self._refusing: list[tuple[str, str]] = []
         self._release = threading.Event()
         self.on_accept: Callable[[Call], None] | None = None
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -121,6 +122,11 @@ class LambdaApi:
         """Answer the next calls with an error of AWS, by its name."""
         assert error in _ERRORS, error
         self._plan("fail", error, times)
+
+    def fail_for(self, function: str, error: str) -> None:
+        """Answer every call for functions whose ARN has this in it with an error of AWS, by its name."""
+        assert error in _ERRORS, error
+        self._refusing.append((function, error))
 
     def delay(self, seconds: float, *, times: int = 1) -> None:
         """Accept the next calls, and answer that late."""
@@ -187,6 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         function = urllib.parse.unquote(parts[3])
         api = self.server.api
         fault, value = api._next_fault(of_connection=False)
+        fault, value = next((("fail", error) for part, error in api._refusing if part in function), (fault, value))
         outcome = {"fail": f"refused:{value}", "hang": "hung", "reset_after": "lost"}.get(fault, "accepted")
         call = Call(function, self.path, headers, payload, outcome)
         api._record(call)

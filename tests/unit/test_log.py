@@ -26,6 +26,7 @@ OF_TYPE = {
     "string": texts,
     "integer": st.integers(0, 10**15),
     "boolean": st.booleans(),
+    "number": st.floats(0, 1e9),
     "array": st.lists(texts, max_size=6) | st.integers(0, 900).map(lambda deep: ["/var/task/app.py:1 f"] * deep),
 }
 

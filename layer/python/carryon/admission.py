@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from . import envelope, leases
+from . import envelope, leases, parcels, sealing, unsealing
 from .board import ACCEPTED
-from .verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode
+from .closing import FINISHED
+from .verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,16 @@ def open_hop(courier: Courier, order: Order, raw: bytes) -> None:
 
 def _verdict(courier: Courier, order: Order, raw: bytes) -> Verdict:
     opened = read(raw) if order.hop["hop"] else None
-    meta = opened[0] if opened is not None else {}
-    return _verdict_of_lease(courier, order, meta) or Verdict(RUN)
+    try:
+        if opened is not None:
+            unsealing.check_signature(courier, order, *opened)
+        # Before the parcel: of a hop that is done it is not there any more.
+        verdict = _verdict_of_lease(courier, order, opened[0] if opened is not None else {}) or Verdict(RUN)
+        if opened is not None and parcels.MEMBER in opened[0] and verdict.kind == RUN:
+            verdict = verdict._replace(received=unsealing.fetch(courier, order, opened[0]))
+    except unsealing.BadEnvelope as error:
+        return Verdict(BAD_ENVELOPE, f"The envelope is refused: {error}")
+    return verdict
 
 
 def _verdict_of_lease(courier: Courier, order: Order, meta: dict[str, Any]) -> Verdict | None:
@@ -53,6 +62,9 @@ def close_hop(courier: Courier, order: Order, raw: bytes) -> None:  # noqa: ARG0
             leases.close(courier.table(order.until_ms), order.hop, ending, order.until_ms)
         except leases.Lost as lost:
             courier.put_result(str(lost).encode())
+    # What may be tried again will be asked for again.
+    if order.meta["status"] == FINISHED:
+        sealing.discard(courier, order)
     courier.report(ACCEPTED)
 
 

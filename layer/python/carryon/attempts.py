@@ -62,3 +62,8 @@ def is_passing(response: dict[str, Any]) -> bool:
     """Whether an error's response says that the same request may succeed later: throttled, or a failure of AWS."""
     status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status == 429 or status >= 500 or response.get("Error", {}).get("Code") in _PASSING
+
+
+def describe(error: Exception) -> str:
+    """An error for the log and for whoever has to mend it."""
+    return f"{type(error).__name__}: {error}"

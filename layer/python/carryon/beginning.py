@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import carryon
 
-from . import answers, handover, margins
+from . import answers, ends, handover, margins
 from .progress import NotCarried, Run
 
 TYPE_CHECKING = False
@@ -55,7 +56,8 @@ def say_completed(shim: Shim, invocation: Invocation, event: Any, result: Any, s
         text = f"Of this batch {len(given_back)} failed in a continuation, where their source does not hear of it"
         ending.fail("RecordsFailed", text, [])
     elapsed_ms = int((time.time() - started_at) * 1000)
-    _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms)
+    costs = ends.as_fields(ends.spent(invocation.carried, elapsed_ms, os.environ))
+    _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms, **costs)
 
 
 def put_state_back(shim: Shim, invocation: Invocation, event: Any) -> Any:

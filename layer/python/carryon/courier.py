@@ -13,16 +13,12 @@ import sys
 import time
 from functools import partial
 
-from . import attempts, envelope, jobs, leases
+from . import attempts, jobs, keys, sending
 from .board import (
-    ACCEPTED,
     ORDERS,
     PENDING,
     REFUSED,
-    SENDING,
     SETTLED,
-    UNANSWERED,
-    UNREACHABLE,
     WAKE_SIGNAL,
 )
 from .delivery import CLOSE, DELIVER, OPEN, Order
@@ -58,6 +54,7 @@ class Courier:
         self.settings = settings
         self.report = report
         self.put_result = put_result
+        self.keys = keys.Keys(settings.signing_keys, self.client)
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._used_at = time.time()
 
@@ -68,11 +65,11 @@ class Courier:
         try:
             self._job(order.kind)(order, raw)
         except Exception as error:
-            self.report(REFUSED, describe(error))
+            self.report(REFUSED, attempts.describe(error))
 
     def _job(self, kind: str) -> Callable[[Order, bytes], None]:
         if kind == DELIVER:
-            return self.deliver
+            return partial(sending.deliver, self)
         from . import admission
 
         return partial({OPEN: admission.open_hop, CLOSE: admission.close_hop}[kind], self)
@@ -87,7 +84,7 @@ class Courier:
         name = self.settings.table
         self.report(PENDING, f"no answer from the table {name}")
         within_ms = int(min(until_ms - time.time() * 1000, _TABLE_WITHIN_MS * slowness(os.environ)))
-        return Table(name, self.client("dynamodb", _region_of(name), within_ms))
+        return Table(name, self.client("dynamodb", sending.region_of(name), within_ms))
 
     def disconnect(self) -> None:
         """Close what connections there are; the next request makes its own."""
@@ -111,78 +108,6 @@ class Courier:
             client = get_session().create_client(service, region_name=region, config=config)
             self._clients[service, region] = client
         return self._clients[service, region]
-
-    def deliver(self, order: Order, raw: bytes) -> None:
-        """Try until it is accepted, refused or in doubt, or until the order's time is over."""
-        meta = order.meta
-        table = None
-        if self.settings.table is not None:
-            try:
-                table = self.table(order.until_ms)
-                token = leases.record_successor(table, order.hop, order.until_ms)
-            except leases.Lost as lost:
-                self.report(REFUSED, str(lost))
-                return
-            except Exception as error:
-                self.report(UNREACHABLE, f"{self.settings.table} cannot be told who carries on: {describe(error)}")
-                return
-            if token is None:
-                self.report(ACCEPTED)
-                return
-            meta = {**meta, "token": token}
-        try:
-            outcome, cause = self._send(order, envelope.wrap(raw, meta))
-        except Exception as error:
-            outcome, cause = REFUSED, describe(error)
-        self.report(outcome, cause)
-        if outcome == ACCEPTED and table is not None:
-            try:
-                leases.mark_handed(table, order.hop, order.function, order.until_ms)
-            except Exception:
-                pass  # the next hop's record tells the same once it has begun
-
-    def _send(self, order: Order, payload: bytes) -> tuple[int, str]:
-        """Invoke until it is accepted, refused or in doubt; returns an outcome of the board's and the cause."""
-        from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
-
-        client = self.client(
-            "lambda", _region_of(order.function), self.attempt_ms(order.until_ms - int(time.time() * 1000))
-        )
-        request = _request(client, order, payload)
-        if order.trace:
-            os.environ["_X_AMZN_TRACE_ID"] = order.trace
-        cause = "no time was left"
-        is_in_doubt = False
-        attempt = 0
-        while order.until_ms - time.time() * 1000 > attempts.ATTEMPT_MIN_MS:
-            self.report(SENDING, cause)
-            try:
-                client.invoke(**request)
-            except (EndpointConnectionError, ConnectTimeoutError) as error:
-                cause = describe(error)
-            except ClientError as error:
-                cause = describe(error)
-                if not attempts.is_passing(error.response):
-                    break
-            except HTTPClientError as error:
-                cause = describe(error)
-                is_in_doubt = True
-                if self.settings.table is None:
-                    break
-                # The next hop begins once, whichever of the two arrives.
-            else:
-                return ACCEPTED, ""
-            if not is_in_doubt:
-                self.report(PENDING, cause)
-            attempts.pause(attempt, order.until_ms)
-            attempt += 1
-        else:
-            return UNANSWERED if is_in_doubt else UNREACHABLE, cause
-        return UNANSWERED if is_in_doubt else REFUSED, cause
-
-    def attempt_ms(self, left_ms: int) -> int:
-        """How long an attempt to invoke may take, of the time left: with a table there may be a second one."""
-        return left_ms if self.settings.table is None else left_ms // 2
 
 
 class GivenUp(BaseException):
@@ -245,9 +170,11 @@ def _get_ready(courier: Courier, board: Board) -> None:
     try:
         _, margin_ms = board.span()
         within_ms = margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4
-        client = courier.client("lambda", _region_of(target), courier.attempt_ms(within_ms))
+        client = courier.client("lambda", sending.region_of(target), sending.attempt_ms(courier.settings, within_ms))
         courier.disconnect()
         rehearse(client.invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
+        if courier.settings.fallback_to:
+            courier.client("lambda", sending.region_of(courier.settings.fallback_to), within_ms)
     except Exception:
         pass  # the delivery meets the same error, and reports it
 
@@ -277,25 +204,6 @@ def rehearse(operation: Callable[..., Any], **request: Any) -> None:
         pass  # the delivery meets the same error, and reports it
     finally:
         pools.urlopen = urlopen
-
-
-def _region_of(target: str) -> str | None:
-    """Region of a function's ARN; for `self` the one that this function runs in."""
-    return target.split(":")[3] if target.startswith("arn:") else os.environ.get("AWS_REGION")
-
-
-def _request(client: Any, order: Order, payload: bytes) -> dict[str, Any]:
-    request = {"FunctionName": order.function, "InvocationType": "Event", "Payload": payload}
-    if order.tenant:
-        if "TenantId" not in client.meta.service_model.operation_model("Invoke").input_shape.members:
-            raise ValueError("the runtime's boto3 is too old to invoke a function that has tenants")
-        request["TenantId"] = order.tenant
-    return request
-
-
-def describe(error: Exception) -> str:
-    """An error for the log and for whoever has to mend it."""
-    return f"{type(error).__name__}: {error}"
 
 
 def _keep_out_of_the_way() -> None:

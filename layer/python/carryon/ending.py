@@ -73,11 +73,12 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             started_at_ms=int(started_at * 1000),
             until_ms=margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000)),
             time_is_up=_time_is_up_text(shim),
+            is_whole=shim.state_known in ("boundary", "whole"),
         )
         began = time.monotonic()
         outcome, cause = delivery.deliver(board, settings, order, invocation.raw)
         shim.has_handed_over = outcome == on_board.ACCEPTED
-        return answers.join(handover.settle(settings, invocation, event, outcome, cause, began), result)
+        return answers.join(handover.settle(settings, invocation, event, order, outcome, cause, began), result)
     except handover.Failure as error:
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))

@@ -129,6 +129,10 @@ def _is_good(meta: object) -> bool:
         and _is_count(meta.get("crashes", 1))
         and isinstance(meta.get("state", {}), dict)
         and isinstance(meta.get("each", {}), dict) and all(map(_is_count, meta.get("each", {}).values()))
+        and _is_spent(meta.get("spent", {"gb_s": 0, "requests": 1}))
+        and _is_stall(meta.get("stall", {"digest": "-", "hops": 0}))
+        and isinstance(meta.get("parcel", {}), dict)
+        and isinstance(meta.get("sig", ""), str)
         and _is_shallow([value for name, value in meta.items() if name not in PROGRESS and name != "event"])
     )  # fmt: skip
 
@@ -140,6 +144,20 @@ def _is_id(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return type(value) is int and 0 < value < 1 << 53
+
+
+def _is_spent(value: object) -> bool:
+    if not isinstance(value, dict) or not _is_count(value.get("requests")):
+        return False
+    gb_s: Any = value.get("gb_s")
+    return type(gb_s) in (int, float) and 0 <= gb_s < 1 << 53
+
+
+def _is_stall(value: object) -> bool:
+    if not isinstance(value, dict) or not _is_id(value.get("digest")):
+        return False
+    hops = value.get("hops")
+    return _is_count(hops) or (hops == 0 and type(hops) is int)
 
 
 def _is_shallow(values: list[Any]) -> bool:

@@ -6,9 +6,10 @@ The runtime process decides so for a handler that has ended, the supervisor for 
 from __future__ import annotations
 
 import json
+import os
 import time
 
-from . import answers, log
+from . import answers, ends, log
 from . import board as on_board
 from .delivery import Order
 from .envelope import PROGRESS, wrap
@@ -47,6 +48,7 @@ def decide(
     until_ms: int,
     time_is_up: str,
     crashes: int = 0,
+    is_whole: bool = True,
 ) -> Order:
     """Return what is to be delivered.
 
@@ -56,6 +58,7 @@ def decide(
         until_ms: wall clock at which nobody waits for the delivery any longer.
         time_is_up: message of the error where nothing is to be delivered.
         crashes: of how many processes in a row that state has seen the end; 0 when it is not a crash.
+        is_whole: whether it is known that variables and event are as they were between two steps of the work.
 
     Raises:
         Failure: the work is not carried on.
@@ -68,12 +71,13 @@ def decide(
         text = f"{time_is_up}; this batch is not continued elsewhere, its source delivers it again"
         raise Failure("TimeIsUp", text)
     chain, hop = position(invocation)
+    carried = invocation.carried
+    spent = ends.spent(carried, int(time.time() * 1000) - started_at_ms, os.environ)
     if hop >= settings.max_hops:
         text = f"The chain {chain} has reached CARRYON_MAX_HOPS={settings.max_hops} and its work is not done"
-        raise Failure("HopLimit", text, ("hop_limit", text, {}))
+        raise Failure("HopLimit", text, ("hop_limit", text, ends.as_fields(spent)))
     if isinstance(progress, NotCarried):
         raise not_carried(progress)
-    carried = invocation.carried
     meta = {
         "v": 1,
         "chain": chain,
@@ -86,6 +90,19 @@ def decide(
         meta["crashes"] = crashes
     if progress is not None:
         meta.update((name, value) for name, value in json.loads(progress).items() if name in PROGRESS)
+    if spent is not None:
+        meta["spent"] = spent
+    if settings.stall_hops:
+        event_as_left = invocation.raw if settings.event_as_left else None
+        stall = ends.stall(carried, meta, event_as_left, is_whole=is_whole and not crashes)
+        if stall is not None:
+            meta["stall"] = stall
+    for kind, line, reason in (
+        ("AgeLimit", "age_limit", ends.too_old(meta, settings.max_age_ms)),
+        ("Stalled", "stalled", ends.stalled(meta, settings.stall_hops)),
+    ):
+        if reason is not None:
+            raise Failure(kind, reason, (line, reason, ends.as_fields(spent)))
     if target == "log":
         raise _dry_run(invocation, meta, time_is_up)
     arn = invocation.arn if target == "self" else target
@@ -110,6 +127,7 @@ def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> F
         "would_be_to": invocation.arn,
         "event_bytes": len(invocation.raw),
         "envelope_bytes": len(wrap(invocation.raw, meta)),
+        **ends.as_fields(meta.get("spent")),
     }
     if "state" in meta:
         fields["state_bytes"] = len(json.dumps(meta["state"], separators=(",", ":")))
@@ -153,21 +171,24 @@ def not_carried(reason: NotCarried) -> Failure:
     return Failure("StateNotSerializable", str(reason), line)
 
 
-def settle(settings: Settings, invocation: Invocation, event: Any, outcome: int, cause: str, began: float) -> Any:
+def settle(
+    settings: Settings, invocation: Invocation, event: Any, order: Order, outcome: int, cause: str, began: float
+) -> Any:
     """Log how the delivery ended, and return the invocation's answer.
 
     Args:
         event: the original event, decoded.
+        order: what was to be delivered.
         outcome: one of the board's.
-        cause: why it did not succeed.
+        cause: why it did not succeed; of one that did at the second target, that one's ARN and why not at the first.
         began: when it was asked for, on the monotonic clock.
 
     Raises:
         Failure: the work is not carried on, or CARRYON_RESPONSE asks for an error.
     """
     delivery_ms = int((time.monotonic() - began) * 1000)
-    arn = invocation.arn if settings.to == "self" else settings.to
-    fields = {"to": arn, "delivery_ms": delivery_ms}
+    arn = order.function
+    fields = {"to": arn, "delivery_ms": delivery_ms, **ends.as_fields(order.meta.get("spent"))}
     if outcome != on_board.ACCEPTED:
         unanswered = outcome == on_board.UNANSWERED
         text = f"The continuation could not be delivered to {arn}: {cause}"
@@ -179,7 +200,11 @@ def settle(settings: Settings, invocation: Invocation, event: Any, outcome: int,
         raise Failure("DeliveryFailed", text, ("delivery_failed", text, fields))
     _, hop = position(invocation)
     metrics = {"Continued": (1, "Count"), "DeliveryTime": (delivery_ms, "Milliseconds")}
-    say(settings, "continued", "INFO", f"Hop {hop + 1} carries on", invocation, fields, metrics)
+    if cause:
+        arn, _, why_not_the_first = cause.partition(" ")
+        fields.update(to=arn, cause=why_not_the_first)
+    level, elsewhere = ("WARN", ", at CARRYON_FALLBACK_TO") if cause else ("INFO", "")
+    say(settings, "continued", level, f"Hop {hop + 1} carries on{elsewhere}", invocation, fields, metrics)
     return answer(settings, invocation, event, arn)
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # How long a fetched key is not asked for again. A key that was replaced has to be good for longer, as an envelope may
 # wait in a queue for hours.
 _FRESH_S = 60.0
+_NEW_S = 5.0
+_WITHIN_MS = 5_000  # an attempt takes no longer
 _CURRENT, _PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
 
@@ -63,6 +65,13 @@ class Keys:
         if unavailable is not None:
             raise unavailable
 
+    def forget(self) -> bool:
+        """Fetch again what was fetched some time ago; False where nothing was."""
+        old = [name for name, (at, _) in self._fetched.items() if time.time() - at > _NEW_S]
+        for name in old:
+            del self._fetched[name]
+        return bool(old)
+
     def _get(self, place: str, stage: str, until_ms: int) -> bytes:
         if not place:
             raise KeyUnavailable("CARRYON_SIGNING_KEY is not usable")
@@ -79,7 +88,8 @@ class Keys:
 
     def _fetch(self, arn: str, stage: str, until_ms: int) -> bytes:
         service = _service(arn)
-        client = self._client(service, arn.split(":")[3], until_ms - int(time.time() * 1000))
+        within_ms = min(until_ms - int(time.time() * 1000), _WITHIN_MS)
+        client = self._client(service, arn.split(":")[3], within_ms)
         if service == "ssm":
             request = {"Name": arn, "WithDecryption": True}
             key: bytes = attempts.call(client.get_parameter, until_ms, **request)["Parameter"]["Value"].encode()

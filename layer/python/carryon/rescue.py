@@ -121,8 +121,9 @@ class Rescue:
             event = _decoded(invocation.raw)
             began = time.monotonic()
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
+                order = delivery.Order.decode(self._board.order())
                 outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
-                answer = handover.settle(self._settings, invocation, event, outcome, cause, began)
+                answer = handover.settle(self._settings, invocation, event, order, outcome, cause, began)
             else:
                 answer = self._hand_over(invocation, event)
         except handover.Failure as failure:
@@ -179,13 +180,14 @@ class Rescue:
             until_ms=self._until_ms(invocation),
             time_is_up=time_is_up,
             crashes=crashes,
+            is_whole=False,
         )
         began = time.monotonic()
         problem = delivery.place(board, order)
         if problem:
             raise handover.Failure("DeliveryFailed", problem)
         outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
-        return handover.settle(self._settings, invocation, event, outcome, cause, began)
+        return handover.settle(self._settings, invocation, event, order, outcome, cause, began)
 
     def _crashes(self, invocation: Invocation) -> int:
         """Of how many processes in a row this state has seen the end."""

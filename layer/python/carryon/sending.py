@@ -1,0 +1,135 @@
+"""Deliver one envelope: to its function, or to the second target if the first certainly does not get it."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import attempts, leases, sealing
+from .board import ACCEPTED, PENDING, REFUSED, SENDING, UNANSWERED, UNREACHABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .courier import Courier
+    from .delivery import Order
+    from .settings import Settings
+
+# Of the time that is left, for the second target where there is one.
+_FALLBACK_SHARE = 0.4
+_RECURSION = "RecursiveInvocationException"
+
+
+def deliver(courier: Courier, order: Order, raw: bytes) -> None:
+    """Try until somebody has accepted it, all have refused it, it is in doubt, or the order's time is over."""
+    table = None
+    if courier.settings.table is not None:
+        try:
+            table = courier.table(order.until_ms)
+            token = leases.record_successor(table, order.hop, order.until_ms)
+        except leases.Lost as lost:
+            courier.report(REFUSED, str(lost))
+            return
+        except Exception as error:
+            name = courier.settings.table
+            courier.report(UNREACHABLE, f"{name} cannot be told who carries on: {attempts.describe(error)}")
+            return
+        if token is None:
+            courier.report(ACCEPTED)
+            return
+        order.meta = {**order.meta, "token": token}
+    if order.trace:
+        os.environ["_X_AMZN_TRACE_ID"] = order.trace
+    to = order.function
+    fallback = courier.settings.fallback_to
+    until_ms = order.until_ms
+    if fallback:
+        until_ms -= int((until_ms - time.time() * 1000) * _FALLBACK_SHARE)
+    outcome, cause = _send(courier, order, raw, to, until_ms)
+    # Another way around Lambda's loop detection would dodge it.
+    if fallback and outcome in (REFUSED, UNREACHABLE) and _RECURSION not in cause:
+        courier.report(PENDING, cause)
+        to = fallback
+        outcome, then = _send(courier, order, raw, to, order.until_ms)
+        # Of what the second target has accepted it says which one that is, and why not the first.
+        cause = f"{to} {cause}" if outcome == ACCEPTED else f"{cause}; and {to}: {then}"
+    courier.report(outcome, cause)
+    if outcome == ACCEPTED:
+        if table is not None:
+            try:
+                leases.mark_handed(table, order.hop, to, order.until_ms)
+            except Exception:
+                pass  # the next hop's record tells the same once it has begun
+        sealing.discard(courier, order)
+
+
+def region_of(target: str) -> str | None:
+    """Region of a function's ARN; for `self` the one that this function runs in."""
+    return target.split(":")[3] if target.startswith("arn:") else os.environ.get("AWS_REGION")
+
+
+def attempt_ms(settings: Settings, left_ms: int) -> int:
+    """How long an attempt to invoke may take, of the time left: with a table there may be a second one."""
+    return left_ms if settings.table is None else left_ms // 2
+
+
+def _send(courier: Courier, order: Order, raw: bytes, function: str, until_ms: int) -> tuple[int, str]:
+    """Invoke until it is accepted, refused or in doubt; returns an outcome of the board's and the cause."""
+    from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
+
+    try:
+        within_ms = attempt_ms(courier.settings, until_ms - int(time.time() * 1000))
+        client = courier.client("lambda", region_of(function), within_ms)
+        request = _request(client, order, function, sealing.seal(courier, order, raw, function))
+    except Exception as error:
+        return REFUSED, attempts.describe(error)
+    cause = "no time was left"
+    is_in_doubt = False
+    attempt = 0
+    while until_ms - time.time() * 1000 > attempts.ATTEMPT_MIN_MS:
+        courier.report(SENDING, cause)
+        try:
+            client.invoke(**request)
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            cause = attempts.describe(error)
+        except ClientError as error:
+            cause = _explained(attempts.describe(error))
+            if not attempts.is_passing(error.response):
+                break
+        except HTTPClientError as error:
+            cause = attempts.describe(error)
+            is_in_doubt = True
+            if courier.settings.table is None:
+                break
+            # The next hop begins once, whichever of the two arrives.
+        except Exception as error:
+            cause = attempts.describe(error)
+            break
+        else:
+            return ACCEPTED, ""
+        if not is_in_doubt:
+            courier.report(PENDING, cause)
+        attempts.pause(attempt, until_ms)
+        attempt += 1
+    else:
+        return UNANSWERED if is_in_doubt else UNREACHABLE, cause
+    return UNANSWERED if is_in_doubt else REFUSED, cause
+
+
+def _request(client: Any, order: Order, function: str, payload: bytes) -> dict[str, Any]:
+    request = {"FunctionName": function, "InvocationType": "Event", "Payload": payload}
+    if order.tenant:
+        if "TenantId" not in client.meta.service_model.operation_model("Invoke").input_shape.members:
+            raise ValueError("the runtime's boto3 is too old to invoke a function that has tenants")
+        request["TenantId"] = order.tenant
+    return request
+
+
+def _explained(cause: str) -> str:
+    if _RECURSION not in cause:
+        return cause
+    return (
+        f"{cause}. Lambda's loop detection ends a chain of one function at about 16 invocations; if this one is meant "
+        "to be longer, and CARRYON_MAX_HOPS or CARRYON_MAX_AGE ends it, set the function's RecursiveLoop to Allow"
+    )

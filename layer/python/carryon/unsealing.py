@@ -1,0 +1,71 @@
+"""Whether an envelope is one that this function was sent, and what its parcel holds: the courier's side."""
+
+from __future__ import annotations
+
+from . import envelope, parcels, sealing, signing
+from .board import PENDING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .courier import Courier
+    from .delivery import Order
+
+_SAME = ("chain", "hop", "parent", "started_at_ms")
+
+
+class BadEnvelope(Exception):
+    """An envelope that is refused; the text says why and has nothing of it."""
+
+
+def check_signature(courier: Courier, order: Order, meta: dict[str, Any], event: bytes) -> None:
+    """See that an envelope is signed for this function, where there are keys.
+
+    Args:
+        order: of the opening.
+        meta: the members of the envelope.
+        event: what it carries.
+
+    Raises:
+        BadEnvelope: it is not.
+        KeyUnavailable: nobody could find out.
+    """
+    if not courier.settings.signing_keys:
+        return
+    if signing.MEMBER not in meta:
+        raise BadEnvelope("the envelope is not signed")
+    courier.report(PENDING, "no answer from where the signing keys are")
+    while not signing.is_signed(meta, event, order.function, courier.keys.each(order.until_ms)):
+        # It may have been signed with a key that has just come into use.
+        if not courier.keys.forget():
+            raise BadEnvelope("the signature is not good for this function and this content")
+
+
+def fetch(courier: Courier, order: Order, meta: dict[str, Any]) -> bytes:
+    """Return the envelope that the parcel of another one holds.
+
+    Args:
+        order: of the opening.
+        meta: the members of the envelope that was received.
+
+    Raises:
+        BadEnvelope: the parcel is not its own.
+        Exception: it cannot be had.
+    """
+    if courier.settings.bucket is None:
+        raise LookupError("the envelope lies in a bucket; set CARRYON_BUCKET as it was set where it was sent")
+    courier.report(PENDING, f"no answer from the bucket {courier.settings.bucket}")
+    try:
+        stored = sealing.bucket(courier, order.until_ms).fetch(
+            meta[parcels.MEMBER], meta["chain"], meta["hop"], order.until_ms
+        )
+    except parcels.NotHad as error:
+        if error.is_gone:
+            raise LookupError(f"{error}; its hop has handed over before, or the bucket has let it expire") from None
+        raise BadEnvelope(str(error)) from None
+    inner = envelope.unwrap(stored)
+    if inner is None or parcels.MEMBER in inner[0] or any(inner[0][name] != meta[name] for name in _SAME):
+        raise BadEnvelope("the stored envelope is not the one that was sent")
+    check_signature(courier, order, *inner)
+    return stored
