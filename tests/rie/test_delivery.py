@@ -157,7 +157,7 @@ def _wait_for_courier(function):
 
 
 FALLBACK = OTHER.replace("other", "fallback")
-TWO_TARGETS = {"CARRYON_FALLBACK_TO": FALLBACK, "CARRYON_MARGIN": "1400ms"}
+TWO_TARGETS = {"CARRYON_FALLBACK_TO": FALLBACK, "CARRYON_MARGIN": "1200ms"}
 
 
 @pytest.mark.parametrize("error", ["AccessDeniedException", "ResourceNotFoundException", "ServiceException"])

@@ -6,6 +6,8 @@ from carryon import envelope
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 
+# Room for a delivery on a machine that is busy.
+ROOMY = {"CARRYON_MARGIN": "1200ms"}
 META = {"v": 1, "chain": "c-1", "hop": 3, "cause": "time", "parent": "r-2", "started_at_ms": 1}
 
 
@@ -20,7 +22,7 @@ GIVES_UP = "    try:\n        time.sleep(9)\n    except BaseException:\n        
 
 def test_a_chain_that_comes_no_further_ends(newest_runtime, layer, lambda_api, tmp_path):
     """Each hop tells the next how long nothing has changed, and one of them fails, with no content in what it says."""
-    env = continuing(lambda_api, CARRYON_STATE="count", CARRYON_STALL_HOPS="1")
+    env = continuing(lambda_api, **ROOMY, CARRYON_STATE="count", CARRYON_STALL_HOPS="1")
     with Emulator(newest_runtime, app(tmp_path, STUCK), layer=layer, env=env) as function:
         first = function.invoke({"a": 1})
         second = function.invoke(lambda_api.calls[0].payload)
@@ -36,7 +38,7 @@ def test_a_chain_that_comes_no_further_ends(newest_runtime, layer, lambda_api, t
 
 def test_a_chain_that_is_too_old_ends(newest_runtime, layer, lambda_api, tmp_path):
     """The hop in which its time is over is the last one."""
-    env = continuing(lambda_api, CARRYON_MAX_AGE="2d")
+    env = continuing(lambda_api, **ROOMY, CARRYON_MAX_AGE="2d")
     with Emulator(newest_runtime, app(tmp_path, STUCK), layer=layer, env=env) as function:
         result = function.invoke(envelope.wrap(b"{}", META))
 
@@ -49,12 +51,12 @@ def test_each_hop_says_what_the_chain_has_cost(newest_runtime, layer, lambda_api
     """GB-seconds and requests, with what the hops before it have spent."""
     carried = {**META, "spent": {"gb_s": 100, "requests": 3}}
     folder = app(tmp_path, "    if event['stuck']:\n        time.sleep(9)\n")
-    with Emulator(newest_runtime, folder, layer=layer, env=continuing(lambda_api), memory_mb=1024) as function:
+    with Emulator(newest_runtime, folder, layer=layer, env=continuing(lambda_api, **ROOMY), memory_mb=1024) as function:
         continued = function.invoke(envelope.wrap(b'{"stuck":true}', carried)).lines[-1]["carryon"]
         completed = function.invoke(envelope.wrap(b'{"stuck":false}', carried)).lines[-1]["carryon"]
 
     assert (continued["event"], continued["requests"]) == ("continued", 4)
-    assert 102 < continued["gb_seconds"] < 103
+    assert 101 < continued["gb_seconds"] < 103
     assert (completed["event"], completed["requests"]) == ("completed", 4)
     assert 100 <= completed["gb_seconds"] < 101
     assert lambda_api.calls[0].json["carryon"]["spent"] == {"gb_s": continued["gb_seconds"], "requests": 4}
@@ -62,7 +64,7 @@ def test_each_hop_says_what_the_chain_has_cost(newest_runtime, layer, lambda_api
 
 def test_a_dry_run_does_all_but_the_continuation(newest_runtime, layer, lambda_api, tmp_path):
     """What would have been sent is said by its size; the invocation fails, whether or not the handler has returned."""
-    env = continuing(lambda_api, CARRYON_TO="log", CARRYON_STATE="count")
+    env = continuing(lambda_api, **ROOMY, CARRYON_TO="log", CARRYON_STATE="count")
     results = []
     for body in (STUCK, GIVES_UP):
         with Emulator(newest_runtime, app(tmp_path, body), layer=layer, env=env, name="f:live") as function:

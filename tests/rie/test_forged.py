@@ -9,6 +9,8 @@ from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 
 KEY, OLD_KEY = "correct horse battery staple", "the staple that came before"
+# Room for a delivery on a machine that is busy.
+ROOMY = {"CARRYON_MARGIN": "1200ms"}
 META = {"v": 1, "chain": "c-1", "hop": 3, "cause": "time", "parent": "r-2", "started_at_ms": 1, "state": {"count": 41}}
 EVENT = b'{"secret": "s3cr3t", "n": 1.0}'
 APP = """
@@ -47,7 +49,7 @@ def written_anew(raw):
 
 def test_a_signed_chain_goes_on(newest_runtime, layer, lambda_api, folder):
     """What one hop has signed the next one opens, and so does one whose key has become an old one."""
-    env = continuing(lambda_api, CARRYON_STATE="count", CARRYON_SIGNING_KEY=OLD_KEY)
+    env = continuing(lambda_api, **ROOMY, CARRYON_STATE="count", CARRYON_SIGNING_KEY=OLD_KEY)
     with Emulator(newest_runtime, folder, layer=layer, env=env) as function:
         first = function.invoke({"stuck": True})
     (call,) = lambda_api.calls
@@ -105,7 +107,7 @@ def test_an_envelope_that_is_not_signed_as_it_has_to_be_is_refused(newest_runtim
 
 def test_a_key_that_is_not_usable_lets_nothing_in_or_out(newest_runtime, layer, lambda_api, folder):
     """Whoever wanted signatures does not get chains without."""
-    env = continuing(lambda_api, CARRYON_STATE="count", CARRYON_SIGNING_KEY="too short")
+    env = continuing(lambda_api, **ROOMY, CARRYON_STATE="count", CARRYON_SIGNING_KEY="too short")
     with Emulator(newest_runtime, folder, layer=layer, env=env) as function:
         let_in = function.invoke(signed())
         let_out = function.invoke({"stuck": True})
