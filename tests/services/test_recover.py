@@ -154,3 +154,28 @@ def test_a_queue_that_is_not_there_is_named(services, carryon):
     assert (status, output) == (1, "")
     assert errors.startswith("carryon: An error occurred (")
     assert errors.count("\n") == 1
+
+
+def test_a_signed_envelope_in_a_bucket_is_good_for_its_function_still(make_function, services, run, tmp_path):
+    """As long as its chain has not gone on; afterwards the object is gone, and the record is kept."""
+    url, arn = services.queue("failed")
+    s3 = services.client("s3")
+    s3.create_bucket(Bucket="parcels")
+    settings = {"CARRYON_SIGNING_KEY": "a key of some length", "CARRYON_BUCKET": "parcels"}
+    function = make_function("work.fragile", env={**STATE, **settings}, on_failure=arn)
+    function.send({"steps": 250, "mark": str(tmp_path / "mark"), "large": "x" * 1_100_000})
+    wait_for_message(services, url, function)
+    (message,) = services.client("sqs").receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+    (tmp_path / "mark").touch()
+
+    status, lines = run(url)
+    hops = function.wait_for_result()
+
+    assert (status, lines[-1]) == (0, "chains sent: 1, skipped: 0; records kept: 0")
+    assert {"parcel", "sig"} < hops[-1].event["carryon"].keys()
+    assert hops[-1].answer == {"steps": 250}
+    assert "Contents" not in s3.list_objects_v2(Bucket="parcels")
+    services.client("sqs").send_message(QueueUrl=url, MessageBody=message["Body"])
+    status, lines = run(url)
+    assert status == 1
+    assert "it is not there any more" in lines[0]
