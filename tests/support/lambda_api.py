@@ -144,6 +144,11 @@ class LambdaApi:
         """Read the next calls and reset their connections: the caller cannot know, and AWS has accepted them (lost)."""
         self._plan("reset_after", None, times)
 
+    def recover(self) -> None:
+        """Forget the faults that have not happened yet."""
+        with self._lock:
+            self._faults.clear()
+
     def _plan(self, kind: str, value: Any, times: int) -> None:
         with self._lock:
             self._faults += [(kind, value)] * times

@@ -76,7 +76,7 @@ class Services:
         self._functions.clear()
         self._server.call("POST", "/_ministack/reset")
 
-    def client(self, service: str, url: str | None = None) -> Any:
+    def client(self, service: str, url: str | None = None, connections: int = 10) -> Any:
         """Return a boto3 client of these services, at another endpoint than their own if one is given."""
         return boto3.client(
             service,
@@ -84,7 +84,7 @@ class Services:
             endpoint_url=url or self.url,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=_WAIT_S),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=_WAIT_S, max_pool_connections=connections),
         )
 
     def queue(self, name: str) -> tuple[str, str]:

@@ -1,0 +1,45 @@
+"""A function that says when it works, and ends as its event asks it to."""
+
+import os
+import signal
+import time
+
+
+def handler(event, context):
+    print("working", flush=True)
+    return globals()[event["do"]](event)
+
+
+def finish(event):
+    return {"made": event.get("what", "it")}
+
+
+def wait_for_mark(event):
+    while not os.path.exists(event["mark"]):
+        time.sleep(0.01)
+    return "waited"
+
+
+def run_on(event):
+    while True:
+        time.sleep(0.01)
+
+
+def hang(event):
+    while True:
+        try:
+            run_on(event)
+        except BaseException:
+            pass
+
+
+def fail(event):
+    raise ValueError("not today")
+
+
+def die(event):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def large(event):
+    return "x" * event["size"]
