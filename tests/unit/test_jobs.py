@@ -134,8 +134,10 @@ def test_a_process_that_is_stopped_in_the_middle_leaves_no_wrong_word(board, for
     assert (board.words[OUTCOME], board.cause()) == (UNANSWERED, "in doubt")
     with pytest.raises(TimeoutError):
         jobs.place(board, b"another order")
+    assert jobs.is_locked(board)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG), 5, "it does not end")
+    assert not jobs.is_locked(board)
     assert jobs.place(board, b"another order")
     os.close(here)
     os.close(there)

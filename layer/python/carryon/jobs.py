@@ -72,6 +72,15 @@ def withdraw(board: Board, cause: str, doubt: str) -> None:
         board.put_outcome(UNANSWERED, doubt)
 
 
+def is_locked(board: Board) -> bool:
+    """Whether a process that does not go on keeps the others out."""
+    try:
+        with _Lock(board):
+            return False
+    except TimeoutError:
+        return True
+
+
 class _Lock:
     """Held by one process at a time, and given back when it dies. It lies on the file for stack dumps.
 

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from . import closing, crash, delivery, handover, margins, processes, progress, runtime_api, stacks
+from . import closing, crash, delivery, handover, jobs, margins, processes, progress, runtime_api, stacks
 from .board import (
     ACCEPTED,
     ALARM_AT_MS,
@@ -120,6 +120,9 @@ class Rescue:
         try:
             event = _decoded(invocation.raw)
             began = time.monotonic()
+            if jobs.is_locked(self._board):
+                # It was stopped in the middle of its own hand-over, and has answered nothing.
+                processes.send(self.stopped, signal.SIGKILL)
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
                 order = delivery.Order.decode(self._board.order())
                 outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
