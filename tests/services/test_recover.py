@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from carryon_cli import recover, sources
+
 STATE = {"CARRYON_TO": "self", "CARRYON_STATE": "steps"}
 
 
@@ -89,8 +91,10 @@ def test_dead_letters_are_sent_to_the_function_that_is_named(make_function, serv
     assert services.count(url) == (0, 0)
 
 
-def test_more_than_a_batch_is_read_and_removed(make_function, services, run):
-    """SQS gives and takes ten messages at a time; a chain's own are dealt with together."""
+def test_more_than_a_batch_is_read_and_removed(make_function, services, run, monkeypatch):
+    """SQS gives, hides and takes ten messages at a time; a chain's own are dealt with together."""
+    # As if reading had taken that long.
+    monkeypatch.setattr(sources, "_HOLD_AGAIN_AFTER_S", -1)
     url, _ = services.queue("failed")
     function = make_function("work.count")
     sqs = services.client("sqs")
@@ -122,6 +126,32 @@ def test_only_as_many_as_asked_for_are_read(services, run):
         "there may be more messages: --limit was reached",
     ]
     assert services.count(url) == (4, 0)
+
+
+def test_an_interrupted_run_gives_back_what_it_has_not_sent(make_function, services, carryon, monkeypatch):
+    """At once, and not when the messages would have been visible again by themselves."""
+    url, _ = services.queue("failed")
+    function = make_function("work.count")
+    for number in range(3):
+        context = {"functionArn": function.arn, "requestId": f"r-{number}", "condition": "RetriesExhausted"}
+        record = {"requestContext": context, "requestPayload": {"steps": 1}}
+        services.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(record))
+    send = recover.Recovery._send
+    sent = []
+
+    def send_one(recovery, failure):
+        if sent:
+            raise KeyboardInterrupt
+        sent.append(failure)
+        return send(recovery, failure)
+
+    monkeypatch.setattr(recover.Recovery, "_send", send_one)
+
+    status, output, errors = carryon("recover", url)
+
+    assert (status, errors) == (130, "carryon: interrupted\n")
+    assert output.count("sent: ") == 1
+    assert services.count(url) == (2, 0)
 
 
 def test_a_parcel_that_is_gone_or_changed_keeps_its_chain(make_function, services, run):
