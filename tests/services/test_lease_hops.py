@@ -270,9 +270,21 @@ def test_a_result_that_has_no_room_in_the_table_leaves_its_size_there(make, tabl
     assert again.json is None
 
 
+def test_a_result_that_has_no_room_goes_into_the_bucket(make, table, services):
+    """The chain's item says where it is."""
+    s3 = services.client("s3")
+    s3.create_bucket(Bucket="results")
+    function = make(CARRYON_BUCKET="results")
+    function.invoke(hop(do="large", size=400_000))
+    place = json.loads(table.items()[-1]["result"])["parcel"]
+
+    kept = s3.get_object(Bucket=place["bucket"], Key=place["key"], IfMatch=place["etag"])["Body"].read()
+    assert json.loads(kept) == "x" * 400_000
+
+
 def test_hop_0_writes_nothing_unless_it_is_guarded_too(make, table):
     """With CARRYON_TABLE_ALWAYS=1 an event that Lambda delivers twice is answered, not run, a second time."""
-    function, guarded = make(), make(CARRYON_TABLE_ALWAYS="1")
+    function, guarded = make(), make(timeout_s=20, CARRYON_TABLE_ALWAYS="1")
     function.invoke({"do": "finish"})
     nothing = table.items()
     results = [guarded.invoke({"do": "finish", "what": what}, request_id="r") for what in ("this", "that")]

@@ -79,7 +79,7 @@ def test_of_forty_that_hand_one_hop_over_one_envelope_is_good(services, table):
     client = services.client("dynamodb", connections=40)
 
     def record(_):
-        return leases.record_successor(Table(table.name, client), hop("r", 0), int(time.time() * 1000) + 20_000)
+        return leases.record_successor(Table(table.name, client), hop("r", 0), int(time.time() * 1000) + 20_000)[0]
 
     with ThreadPoolExecutor(40) as pool:
         tokens = list(pool.map(record, range(40)))
@@ -91,7 +91,7 @@ def test_of_forty_that_hand_one_hop_over_one_envelope_is_good(services, table):
 
     assert len(set(tokens)) == 40
     assert claimed == ["taken"] * 39 + ["mine"]
-    assert leases.record_successor(Table(table.name, client), hop("r", 0), int(time.time() * 1000) + 20_000) is None
+    assert record(None) is None
 
 
 def test_a_hop_that_was_lost_is_neither_handed_over_nor_ended(services, table):
@@ -102,11 +102,26 @@ def test_a_hop_that_was_lost_is_neither_handed_over_nor_ended(services, table):
     leases.claim(lease, hop("a"), None, until_ms)
     lost = {**hop("a"), "attempt": first.item["attempt"]}
 
-    with pytest.raises(leases.Lost):
-        leases.record_successor(lease, lost, until_ms)
-    with pytest.raises(leases.Lost):
-        leases.close(lease, lost, {"status": "finished", "result": "1"}, until_ms)
-    leases.mark_handed(lease, lost, "arn", until_ms)
+    for claimed in (None, first.item):
+        with pytest.raises(leases.Lost):
+            leases.record_successor(lease, lost, until_ms, claimed)
+        with pytest.raises(leases.Lost):
+            leases.close(lease, lost, {"status": "finished", "result": "1"}, until_ms, claimed)
+    leases.mark_handed(lease, first.item, "arn", until_ms)
     items = table.items()
 
     assert {number: item["status"] for number, item in items.items()} == {1: "running"}
+
+
+def test_the_last_end_of_a_chain_is_the_one_that_counts(services, table):
+    """A failure with an error too large for the table, and then a result of a few bytes."""
+    lease = Table(table.name, services.client("dynamodb"))
+    until_ms = int(time.time() * 1000) + 20_000
+    leases.claim(lease, hop("a"), None, until_ms)
+    leases.close(lease, hop("a"), {"status": "failed", "result": '{"bytes": 1}', "result_bytes": 1}, until_ms)
+    leases.claim(lease, hop("a"), None, until_ms)
+    leases.close(lease, hop("a"), {"status": "finished", "result": "42"}, until_ms)
+    chain = table.items()[-1]
+
+    assert (chain["status"], chain["result"]) == ("finished", "42")
+    assert "result_bytes" not in chain

@@ -43,6 +43,7 @@ def _verdict_of_lease(courier: Courier, order: Order, meta: dict[str, Any]) -> V
         return None
     claim = leases.claim(courier.table(order.until_ms), order.hop, meta.get("token"), order.until_ms)
     if claim.kind == leases.MINE:
+        courier.claimed = claim.item
         return Verdict(RUN, details={"attempt": claim.item["attempt"]})
     if claim.kind == leases.DONE:
         return Verdict(DUPLICATE, claim.text, {"status": claim.status, "outcome": claim.outcome})
@@ -53,19 +54,27 @@ def close_hop(courier: Courier, order: Order, raw: bytes) -> None:  # noqa: ARG0
     """Record that the chain has ended in this hop; the job's result is why it is not for this hop to say so."""
     if courier.settings.table is not None:
         ending = {**order.meta}
-        # What takes the place of a result that is too large says where it is.
-        if leases.fits(ending.get("result")):
+        result = ending.get("result")
+        if leases.fits(result):
             del ending["result_bytes"]
         else:
-            ending["result"] = json.dumps({"bytes": ending["result_bytes"]})
+            ending["result"] = json.dumps(_place_of(courier, order, result))
         try:
-            leases.close(courier.table(order.until_ms), order.hop, ending, order.until_ms)
+            leases.close(courier.table(order.until_ms), order.hop, ending, order.until_ms, courier.claimed)
         except leases.Lost as lost:
             courier.put_result(str(lost).encode())
     # What may be tried again will be asked for again.
     if order.meta["status"] == FINISHED:
         sealing.discard(courier, order)
     courier.report(ACCEPTED)
+
+
+def _place_of(courier: Courier, order: Order, result: str | None) -> dict[str, Any]:
+    """What takes the place of a result that has no room in the table: where it is, or how large it was."""
+    if courier.settings.bucket is None or result is None:
+        return {"bytes": order.meta["result_bytes"]}
+    chain, hop = order.hop["chain"], order.hop["hop"]
+    return {"parcel": sealing.bucket(courier, order.until_ms).stow(chain, hop, result.encode(), order.until_ms)}
 
 
 def read(raw: bytes) -> tuple[dict[str, Any], bytes] | None:

@@ -54,6 +54,8 @@ class Courier:
         self.settings = settings
         self.report = report
         self.put_result = put_result
+        # The record in the table of the last hop that was opened.
+        self.claimed: dict[str, Any] | None = None
         self.keys = keys.Keys(settings.signing_keys, self.client)
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._used_at = time.time()
@@ -83,8 +85,12 @@ class Courier:
 
         name = self.settings.table
         self.report(PENDING, f"no answer from the table {name}")
-        within_ms = int(min(until_ms - time.time() * 1000, _TABLE_WITHIN_MS * slowness(os.environ)))
-        return Table(name, self.client("dynamodb", sending.region_of(name), within_ms))
+        return Table(name, self.table_client(int(until_ms - time.time() * 1000)))
+
+    def table_client(self, left_ms: int) -> Any:
+        """The client for that table; an attempt takes no longer than `left_ms`."""
+        within_ms = int(min(left_ms, _TABLE_WITHIN_MS * slowness(os.environ)))
+        return self.client("dynamodb", sending.region_of(self.settings.table), within_ms)
 
     def disconnect(self) -> None:
         """Close what connections there are; the next request makes its own."""
@@ -175,6 +181,8 @@ def _get_ready(courier: Courier, board: Board) -> None:
         rehearse(client.invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
         if courier.settings.fallback_to:
             courier.client("lambda", sending.region_of(courier.settings.fallback_to), within_ms)
+        if courier.settings.table:
+            rehearse(courier.table_client(within_ms).get_item, TableName=courier.settings.table, Key={})
     except Exception:
         pass  # the delivery meets the same error, and reports it
 

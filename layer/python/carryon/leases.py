@@ -33,7 +33,6 @@ _GRACE_MS = 5_000
 # Longer than anything waits for its turn: an event at Lambda up to six hours, a message in a queue 14 days.
 _KEPT_S = 15 * 86_400
 _RESULT_MAX = 300_000
-_OUTCOME_MAX = 2_000
 
 
 class Lost(Exception):
@@ -59,7 +58,7 @@ def claim(table: Table, hop: dict[str, Any], token: str | None, until_ms: int) -
                 table.put(items.get(number), decided.item, until_ms)
             elif decided.kind == CANCELLED:
                 error = json.dumps({"errorType": "Carryon.Cancelled", "errorMessage": decided.text})
-                end = {"status": FAILED, "result": error, **_ended_now()}
+                end = _end_of_chain({"status": FAILED, "result": error})
                 table.update({"chain": hop["chain"], "hop": OF_CHAIN}, end, until_ms)
         except Changed:
             continue
@@ -107,27 +106,35 @@ def judge(items: Items, hop: dict[str, Any], token: str | None, now_ms: int) -> 
     return Claim(MINE, item=mine)
 
 
-def record_successor(table: Table, hop: dict[str, Any], until_ms: int) -> str | None:
+def record_successor(
+    table: Table, hop: dict[str, Any], until_ms: int, claimed: dict[str, Any] | None = None
+) -> tuple[str | None, dict[str, Any] | None]:
     """Write down that a hop is about to hand over, before anything is sent.
 
     Args:
         hop: the hop that hands over: as for `claim`, and `attempt` where it has one.
+        claimed: the record that made it the invocation's, where it is still known.
 
     Returns:
-        The token that the envelope has to have, None where the next hop has begun already and nothing is to be sent.
+        The token that the envelope has to have, None where the next hop has begun already and nothing is to be sent;
+        and the hop's own record, None where it has none.
 
     Raises:
         Lost: the hop is another's.
         Exception: botocore's; nothing is recorded, or nobody knows.
     """
     number = hop["hop"]
+    own, successor = _known(claimed, hop), None
+    is_read = own is not None
     while True:
-        items = table.read(hop["chain"], (number, number + 1), until_ms)
-        own, successor = items.get(number), items.get(number + 1)
+        if not is_read:
+            items = table.read(hop["chain"], (number, number + 1), until_ms)
+            own, successor = items.get(number), items.get(number + 1)
+        is_read = False
         if own is not None:
             _check_owner(own, hop)
         if successor is not None and successor["status"] != SENT:
-            return None
+            return None, own
         # A new one each time: whether the envelope before was sent, and what it has carried, nobody knows any longer.
         token = os.urandom(8).hex()
         sent = {
@@ -143,29 +150,34 @@ def record_successor(table: Table, hop: dict[str, Any], until_ms: int) -> str | 
             table.put(successor, sent, until_ms, while_same=own)
         except Changed:
             continue
-        return token
+        return token, own
 
 
-def mark_handed(table: Table, hop: dict[str, Any], to: str, until_ms: int) -> None:
-    """Write down that a hop was handed over; nothing where it has no record, or is another's by now.
+def mark_handed(table: Table, own: dict[str, Any], to: str, until_ms: int) -> None:
+    """Write down that a hop was handed over; nothing where it is another's by now.
+
+    Args:
+        own: the hop's record when its successor was recorded.
+        to: ARN of the function that carries on.
 
     Raises:
         Exception: botocore's. The next hop's record will tell the same as soon as it has begun.
     """
-    own = table.read(hop["chain"], (hop["hop"],), until_ms).get(hop["hop"])
+    outcome = json.dumps({"to": to, "hop": own["hop"] + 1})
     try:
-        if own is not None:
-            _check_owner(own, hop)
-            outcome = json.dumps({"to": to, "hop": hop["hop"] + 1})[:_OUTCOME_MAX]
-            table.put(own, {**own, "status": HANDED, "outcome": outcome}, until_ms)
-    except (Lost, Changed):
+        table.put(own, {**own, "status": HANDED, "outcome": outcome}, until_ms)
+    except Changed:
         pass
 
 
-def close(table: Table, hop: dict[str, Any], ending: dict[str, Any], until_ms: int) -> None:
+def close(
+    table: Table, hop: dict[str, Any], ending: dict[str, Any], until_ms: int, claimed: dict[str, Any] | None = None
+) -> None:
     """Write down that a chain has ended in a hop, and how.
 
     Args:
+        hop: as for `record_successor`.
+        claimed: as for `record_successor`.
         ending: `status` (FINISHED or FAILED), `result` (JSON), and `result_bytes`, its size, where `result` is only
             where it is to be found.
 
@@ -174,15 +186,19 @@ def close(table: Table, hop: dict[str, Any], ending: dict[str, Any], until_ms: i
         Exception: botocore's; it may not be recorded.
     """
     number, status = hop["hop"], ending["status"]
+    own = _known(claimed, hop)
+    is_read = own is not None
     while True:
-        own = table.read(hop["chain"], (number,), until_ms).get(number)
+        if not is_read:
+            own = table.read(hop["chain"], (number,), until_ms).get(number)
+        is_read = False
         if own is not None:
             _check_owner(own, hop)
         ended = {**(own or {}), "chain": hop["chain"], "hop": number, "owner": hop["id"], "status": status}
         ended["expires_at"] = _expires_at(time.time() * 1000)
         try:
             of_chain = {"chain": hop["chain"], "hop": OF_CHAIN}
-            table.put(own, ended, until_ms, together_with=(of_chain, {**ending, **_ended_now()}))
+            table.put(own, ended, until_ms, together_with=(of_chain, _end_of_chain(ending)))
         except Changed:
             continue
         return
@@ -193,6 +209,13 @@ def fits(result: str | None) -> bool:
     return result is not None and len(result.encode()) <= _RESULT_MAX
 
 
+def _known(claimed: dict[str, Any] | None, hop: dict[str, Any]) -> dict[str, Any] | None:
+    """The record, if it is that hop's."""
+    if claimed is None or any(claimed[name] != hop[name] for name in ("chain", "hop")) or claimed["owner"] != hop["id"]:
+        return None
+    return claimed if claimed["attempt"] == hop.get("attempt", claimed["attempt"]) else None
+
+
 def _check_owner(own: dict[str, Any], hop: dict[str, Any]) -> None:
     if own.get("owner") != hop["id"] or own.get("attempt") != hop.get("attempt", own.get("attempt")):
         text = (
@@ -201,9 +224,10 @@ def _check_owner(own: dict[str, Any], hop: dict[str, Any]) -> None:
         raise Lost(text)
 
 
-def _ended_now() -> dict[str, int]:
+def _end_of_chain(ending: dict[str, Any]) -> dict[str, Any]:
     now_ms = int(time.time() * 1000)
-    return {"ended_at_ms": now_ms, "expires_at": _expires_at(now_ms)}
+    # An end before this one may have left a size.
+    return {"result_bytes": None, **ending, "ended_at_ms": now_ms, "expires_at": _expires_at(now_ms)}
 
 
 def _expires_at(now_ms: float) -> int:

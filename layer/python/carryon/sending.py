@@ -23,11 +23,11 @@ _RECURSION = "RecursiveInvocationException"
 
 def deliver(courier: Courier, order: Order, raw: bytes) -> None:
     """Try until somebody has accepted it, all have refused it, it is in doubt, or the order's time is over."""
-    table = None
+    table = own = None
     if courier.settings.table is not None:
         try:
             table = courier.table(order.until_ms)
-            token = leases.record_successor(table, order.hop, order.until_ms)
+            token, own = leases.record_successor(table, order.hop, order.until_ms, courier.claimed)
         except leases.Lost as lost:
             courier.report(REFUSED, str(lost))
             return
@@ -56,9 +56,9 @@ def deliver(courier: Courier, order: Order, raw: bytes) -> None:
         cause = f"{to} {cause}" if outcome == ACCEPTED else f"{cause}; and {to}: {then}"
     courier.report(outcome, cause)
     if outcome == ACCEPTED:
-        if table is not None:
+        if table is not None and own is not None:
             try:
-                leases.mark_handed(table, order.hop, to, order.until_ms)
+                leases.mark_handed(table, own, to, order.until_ms)
             except Exception:
                 pass  # the next hop's record tells the same once it has begun
         sealing.discard(courier, order)

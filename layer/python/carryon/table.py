@@ -69,7 +69,7 @@ class Table:
         Args:
             before: what was read, None where there was none.
             while_same: another one that has to be as it was read as well.
-            together_with: the key of another one and what is set in it, whatever it was.
+            together_with: another one's key and what is set in it, whatever it was, as for `update`.
 
         Raises:
             Changed: it is not as it was read.
@@ -96,7 +96,7 @@ class Table:
             raise
 
     def update(self, key: Item, values: Item, until_ms: int) -> None:
-        """Set some attributes of an item, whatever it was.
+        """Set some attributes of an item, whatever it was; None removes one.
 
         Raises:
             Exception: botocore's; they may be set or not.
@@ -104,13 +104,17 @@ class Table:
         attempts.call(self._client.update_item, until_ms, **self._update(key, values))
 
     def _update(self, key: Item, values: Item) -> dict[str, Any]:
+        kept = {name: value for name, value in values.items() if value is not None}
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in kept)
+        if len(kept) < len(values):
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in values if name not in kept)
         # By other names: some of ours are reserved words.
         return {
             "TableName": self._name,
             "Key": _encode(key),
-            "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in values),
+            "UpdateExpression": expression,
             "ExpressionAttributeNames": {f"#{name}": name for name in values},
-            "ExpressionAttributeValues": {f":{name}": value for name, value in _encode(values).items()},
+            "ExpressionAttributeValues": {f":{name}": value for name, value in _encode(kept).items()},
         }
 
 
