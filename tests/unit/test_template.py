@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,11 +60,39 @@ def test_the_function_may_invoke_itself_and_its_versions(template, tmp_path, mon
 
     policy = translated["PrimeMayContinue"]["Properties"]
 
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    statement = policy["PolicyDocument"]["Statement"][0]
     assert policy["Roles"] == [{"Ref": "PrimeRole"}]
     assert translated["Prime"]["Properties"]["Role"] == {"Fn::GetAtt": ["PrimeRole", "Arn"]}
     assert statement["Action"] == "lambda:InvokeFunction"
     assert statement["Resource"] == [{"Fn::GetAtt": ["Prime", "Arn"]}, {"Fn::Sub": "${Prime.Arn}:*"}]
+
+
+def test_the_function_may_do_with_the_table_what_it_does_and_no_more(template):
+    """Reads, and conditional writes, of this table alone."""
+    statement = template["Resources"]["PrimeMayContinue"]["Properties"]["PolicyDocument"]["Statement"][1]
+    source = (ROOT / "layer/python/carryon/table.py").read_text()
+    granted = {action.removeprefix("dynamodb:") for action in statement["Action"]}
+
+    # A transaction needs the permission for each of its steps.
+    called = {call.title().replace("_", "") for call in re.findall(r"self\._client\.([a-z_]+_items?)\b", source)}
+    steps = {f"{step}Item" for step in re.findall(r'"(Put|Update|ConditionCheck|Delete)":', source)}
+    assert granted == called - {"TransactWriteItems"} | steps
+    assert statement["Resource"] == {"Fn::GetAtt": ["Leases", "Arn"]}
+
+
+def test_the_table_is_the_one_that_the_layer_asks(template):
+    """Its keys, paid by request, and with items that go by themselves when they have expired."""
+    table = template["Resources"]["Leases"]["Properties"]
+    source = (ROOT / "layer/python/carryon/leases.py").read_text()
+
+    assert {key["AttributeName"]: key["KeyType"] for key in table["KeySchema"]} == {"chain": "HASH", "hop": "RANGE"}
+    assert {key["AttributeName"]: key["AttributeType"] for key in table["AttributeDefinitions"]} == {
+        "chain": "S",
+        "hop": "N",
+    }
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert f'"{table["TimeToLiveSpecification"]["AttributeName"]}": _expires_at(' in source
 
 
 def test_what_fails_for_good_goes_to_the_queue(template, tmp_path, monkeypatch):
@@ -83,8 +112,10 @@ def test_the_settings_are_good_with_every_parameter_at_its_default(template):
     """What the function gets on a plain deploy parses without a problem and starts a chain on itself."""
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     function = template["Resources"]["Prime"]["Properties"]
+    # A table's Ref is its name.
+    names = {**defaults, "Leases": "stack-Leases-1A2B3C"}
     variables = {
-        name: defaults[value["Ref"]] if isinstance(value, dict) else value
+        name: names[value["Ref"]] if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()
     }
 
@@ -93,6 +124,7 @@ def test_the_settings_are_good_with_every_parameter_at_its_default(template):
     assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/carryon"
     assert parsed.problems == ()
     assert parsed.to == "self"
+    assert parsed.table == names["Leases"]
     assert function["Layers"] == [{"Ref": "CarryOn"}]
     assert function["RecursiveLoop"] == {"Ref": "RecursiveLoop"}
     assert function["Timeout"] == {"Ref": "TimeoutSeconds"}
