@@ -26,3 +26,8 @@ def until_told_then_on(event, context):
         with open(os.environ["TOLD_AT"], "w") as file:
             file.write(repr(time.time()))
         raise
+
+
+def when(event, context):
+    """Return the wall clock."""
+    return time.time()
