@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -102,3 +103,20 @@ def test_an_ordinary_invocation_starts_no_courier(make):
 
     assert (result.json, result.log) == ({"do": "echo"}, "")
     assert len(processes) == 2
+
+
+def test_a_hop_that_was_frozen_while_it_was_opened_does_not_begin_late(make):
+    """By then it may be another's."""
+    with make(CARRYON_MARGIN="300ms") as function:
+        function.invoke({"do": "echo"})
+        began = time.time()
+        running = function.begin(envelope())
+        courier_of(function)
+        stopped = function.freeze()
+        wait_until(lambda: time.time() > began + 2.3, 5, "time does not pass")
+        function.thaw(stopped)
+        result = running.result()
+        following = function.invoke({"do": "echo"})
+
+    failed(result)
+    assert following.json == {"do": "echo"}

@@ -10,6 +10,7 @@ import pytest
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 from tests.support.processes import send
+from tests.support.runtimes import EDGES
 
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 TIMEOUT_S = 3
@@ -25,7 +26,7 @@ def _make(newest_runtime, layer, lambda_api, services, table):
     """An environment `make(**settings)` of a function whose continuations the test receives."""
     with ExitStack() as stack:
 
-        def make(timeout_s=TIMEOUT_S, **settings):
+        def make(timeout_s=TIMEOUT_S, runtime=newest_runtime, **settings):
             env = {
                 "AWS_ENDPOINT_URL": services.url,
                 "CARRYON_TABLE": table.name,
@@ -33,7 +34,7 @@ def _make(newest_runtime, layer, lambda_api, services, table):
                 **settings,
             }
             env = continuing(lambda_api, **env)
-            function = Emulator(newest_runtime, FUNCTIONS, "guarded.handler", layer=layer, env=env, timeout_s=timeout_s)
+            function = Emulator(runtime, FUNCTIONS, "guarded.handler", layer=layer, env=env, timeout_s=timeout_s)
             return stack.enter_context(function)
 
         yield make
@@ -351,3 +352,43 @@ def test_the_courier_stays_for_the_next_hop(make):
     assert len(before) == 2
     assert len(after[0]) == 3
     assert after[0] == after[1]
+
+
+def test_a_replaced_process_touches_nothing_of_the_function_before_the_hop_is_its_own(make, table):
+    """It asks for its event before it imports the function, and for a hop of another's it never does."""
+    function = make()
+    function.invoke({"do": "hang"})
+    table.set("c", 1, status="running", owner="other", attempt=1, lease_until_ms=1 << 50)
+    refused = function.invoke(hop(do="finish"))
+    table.set("c", 1, lease_until_ms=1)
+    opened = function.invoke(hop(do="finish"))
+
+    assert refused.error_type == "Carryon.Duplicate"
+    assert "imported" not in refused.log
+    assert opened.json == {"made": "it"}, opened.log
+    assert "imported" in opened.log
+    assert opened.events == ["resumed", "completed"]
+
+
+@pytest.mark.parametrize("runtime", [runtime for runtime in EDGES if runtime.client.startswith("3.")], ids=str)
+def test_a_hop_is_guarded_without_a_supervisor_too(make, table, lambda_api, runtime, tmp_path):
+    """The runtime process asks the table itself, as it delivers itself."""
+    # The emulator takes the variable for its own, and this runtime client for nobody's.
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text('#!/bin/sh\nAWS_LAMBDA_MAX_CONCURRENCY=1 exec "$@"\n')
+    wrapper.chmod(0o755)
+    function = make(timeout_s=8, runtime=runtime, CARRYON_NEXT_WRAPPER=str(wrapper))
+    function.invoke({"do": "finish"})
+    assert len(function.processes()) == 1
+    handed = function.invoke(hop(do="run_on"), request_id="owner")
+    again = function.invoke(hop(do="run_on"), request_id="other")
+    last = function.invoke(lambda_api.accepted[-1].payload.replace(b"run_on", b"finish"))
+
+    assert handed.events[-1] == "continued", handed.log
+    assert again.json == handed.json
+    assert last.json == {"made": "it"}
+    assert {number: item["status"] for number, item in table.items().items()} == {
+        -1: "finished",
+        1: "handed",
+        2: "finished",
+    }

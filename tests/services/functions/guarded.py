@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+print("imported", flush=True)
+
 
 def handler(event, context):
     print("working", flush=True)
