@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,9 @@ def run(arguments: Namespace) -> int:
     """
     chain = chain_id(arguments.chain)
     with aws.errors():
-        items = Table(aws.Clients(arguments.profile, arguments.region), arguments.table).items(chain)
+        clients = aws.Clients(arguments.profile, arguments.region)
+        items = Table(clients, arguments.table).items(chain)
+        result = _result(items.get(OF_CHAIN, {}), clients)
     if not items:
         raise CommandError(
             f"the table knows no chain {chain}: it has not handed over, its items have expired, or this is not its id"
@@ -49,17 +52,31 @@ def run(arguments: Namespace) -> int:
     ended = items.get(OF_CHAIN, {})
     now_ms = int(time.time() * 1000)
     if ended.get("status") == "finished":
-        if "result_bytes" in ended:
-            text = f"its result of {ended['result_bytes']:,} bytes has no room in the table: {ended.get('result')}"
-            raise CommandError(f"chain {chain} has finished; {text}")
-        print(ended.get("result", "null"))
+        if result is None:
+            size = f"{ended.get('result_bytes', 0):,} bytes"
+            raise CommandError(f"chain {chain} has finished; its result of {size} had no room in the table")
+        print(result)
         return 0
     # Lambda repeats a hop that has failed, and `carryon recover` may.
     is_tried_again = any(item.get("lease_until_ms", 0) > now_ms for item in items.values() if _is_running(item))
     if ended.get("status") == "failed" and not is_tried_again:
-        raise CommandError(f"chain {chain} has failed: {ended.get('result', 'the table does not say how')}")
+        raise CommandError(f"chain {chain} has failed: {result or 'the table does not say how'}")
     print(f"carryon: chain {chain}: {_where(items, now_ms)}", file=sys.stderr)
     return _NOT_ENDED
+
+
+def _result(ended: Mapping[str, Any], clients: aws.Clients) -> str | None:
+    """Return what the item of a chain says it came to, or the object in S3 that it refers to; None for neither."""
+    result: str | None = ended.get("result")
+    if result is None or "result_bytes" not in ended:
+        return result
+    # In the place of what has no room there is where it lies.
+    parcel = json.loads(result).get("parcel")
+    if parcel is None:
+        return None
+    place = {"Bucket": parcel["bucket"], "Key": parcel["key"], "IfMatch": parcel["etag"]}
+    stored: str = clients.get("s3").get_object(**place)["Body"].read().decode()
+    return stored
 
 
 def _is_running(item: Mapping[str, Any]) -> bool:

@@ -128,6 +128,20 @@ def test_a_result_is_printed_as_it_is(put, carryon):
     assert carryon("result", "c-1", "--table", TABLE) == (0, '{"primes": [2, 3]}\n', "")
 
 
+def test_a_result_that_has_no_room_in_the_table_is_printed_too(make_function, table, services, carryon):
+    """It lies in the bucket, and is the answer of the last hop."""
+    services.client("s3").create_bucket(Bucket="parcels")
+    function = make_function("work.wordy", env={**CHAIN, "CARRYON_BUCKET": "parcels"})
+    function.send({"steps": 250, "bytes": 400_000})
+    hops = function.wait_for_result()
+    assert "result_bytes" in table.items()[-1]
+
+    status, output, errors = carryon("result", hops[0].request_id, "--table", TABLE)
+
+    assert (status, errors) == (0, "")
+    assert json.loads(output) == hops[-1].answer == "x" * 400_000
+
+
 @pytest.mark.parametrize(
     ("items", "status", "text"),
     [
@@ -137,7 +151,7 @@ def test_a_result_is_printed_as_it_is(put, carryon):
         ([(1, {"status": "running", "lease_until_ms": 1})], 3, "hop 1 is running; its lease ended "),
         ([(1, {"status": "running"}), (-1, {"cancelled_at_ms": 1})], 3, "; it is cancelled"),
         ([(-1, {"cancelled_at_ms": 1})], 3, "cancelled before its first hand-over"),
-        ([(-1, {"status": "finished", "result_bytes": 400_000, "result": "{}"})], 1, "400,000 bytes has no room"),
+        ([(-1, {"status": "finished", "result_bytes": 400_000, "result": "{}"})], 1, "400,000 bytes had no room"),
         ([], 1, "the table knows no chain c-1"),
     ],
 )

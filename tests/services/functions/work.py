@@ -15,6 +15,12 @@ def count(event, context):
     return {"steps": steps}
 
 
+def wordy(event, context):
+    """The same, with an answer of that many characters."""
+    count(event, context)
+    return "x" * event["bytes"]
+
+
 def patient(event, context):
     """Take too long at the first attempt, and leave a mark that makes the second a short one."""
     if not os.path.exists(event["mark"]):
