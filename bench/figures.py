@@ -24,12 +24,12 @@ _WARM_UP_TURNS = 5
 
 
 class Figure(NamedTuple):
-    """One row: what, the measured value, its unit, the goal, and what it was made from."""
+    """One row: what, the measured value, its unit, the goal if there is one, and what it was made from."""
 
     name: str
     value: float
     unit: str
-    goal: float
+    goal: float | None
     detail: dict[str, Any]
 
 

@@ -1,0 +1,185 @@
+"""What captured states are worth and what they cost: torn ones, a later alarm, checkpoints, captures, lost progress."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from figures import BOOTSTRAP, Figure
+from rescue import percentile
+from runtime_api import Environment
+
+from tests.support.lambda_api import LambdaApi
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.runtimes import Runtime
+
+_STATE = {"CARRYON_STATE": "count,total"}
+_PROGRAMS = ("computing", "waiting", "helpers")
+_MARGIN_S = 0.1
+_SHORT = {"CARRYON_MARGIN": f"{int(_MARGIN_S * 1000)}ms"}
+
+LATER_GOAL_MS = 2
+LATER_P99_GOAL_MS = 10
+CHECKPOINT_GOAL_US = 20
+CAPTURES_GOAL_PERCENT = 0.1
+
+# From half of the time on there are captures; 1.2 s before the alarm the courier begins to use the CPU.
+_CAPTURES_TIMEOUT_S = 10
+_CAPTURES_FROM_S, _CAPTURES_TO_S = 5.1, 7.4
+# An iteration takes a tenth of that.
+_USUAL_S = 3e-6
+
+_LOST_TIMEOUT_S = 3
+_LOST_MARGIN_S = 0.5
+_LOST_SHARE = 0.01
+
+
+def torn(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
+    """States in which the variables disagree; a plain signal handler, which copies them where it is, beside it."""
+    chance = random.Random("torn")
+    with (
+        Environment(runtime.python, BOOTSTRAP, layer, "progress.interrupted", {**_STATE, **_SHORT}) as layered,
+        Environment(runtime.python, BOOTSTRAP, None, "progress.interrupted_plainly") as plain,
+    ):
+        layered.start()
+        plain.start()
+        states, copies = [], []
+        for number in range(count):
+            event = {"program": _PROGRAMS[number % len(_PROGRAMS)], "after_s": chance.uniform(0.02, 0.06)}
+            states.append(_invoke(layered, event, chance.uniform(0.2, 0.3)))
+            copies.append(_invoke(plain, event, 3))
+    carried = [state for state in states if state]
+    return [
+        Figure("torn states", sum(map(_is_torn, carried)), "", 0, {"count": count, "new ones": len(carried)}),
+        Figure("  with a plain signal handler", sum(map(_is_torn, copies)), "", None, {"count": count}),
+    ]
+
+
+def safe_point(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
+    """How much later the alarm is raised where there is a state, which has to be whole."""
+    late_ms: tuple[list[float], list[float]] = [], []
+    with (
+        Environment(runtime.python, BOOTSTRAP, layer, "progress.told", _SHORT) as without,
+        Environment(runtime.python, BOOTSTRAP, layer, "progress.told", {**_STATE, **_SHORT}) as with_state,
+    ):
+        order = [(without, late_ms[0]), (with_state, late_ms[1])]
+        for environment, _ in order:
+            environment.start()
+        for number in range(count):
+            event = {"program": _PROGRAMS[number % len(_PROGRAMS)]}
+            for environment, into in order:
+                into.append(_late_ms(environment, event))
+            order.reverse()
+    first_ms = late_ms[1][0]
+    later = [after - before for before, after in zip(*late_ms, strict=True)]
+    detail = {"late without": statistics.median(late_ms[0]), "the first one": first_ms, "count": count}
+    return [
+        Figure("alarm later by the safe point", statistics.median(later), "ms", LATER_GOAL_MS, detail),
+        Figure("  p99", percentile(later, 99), "ms", LATER_P99_GOAL_MS, detail),
+    ]
+
+
+def checkpoint(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
+    """One call, by the size of the state."""
+    with Environment(runtime.python, BOOTSTRAP, layer, "progress.checkpoints") as environment:
+        environment.start()
+        figures = []
+        for size, goal in ((1_000, CHECKPOINT_GOAL_US), (100_000, None)):
+            taken = [seconds * 1e6 for seconds in _invoke(environment, {"size": size, "count": count}, 60)]
+            detail = {"p99": percentile(taken, 99), "count": count}
+            figures.append(Figure(f"checkpoint, {size // 1000} KB", statistics.median(taken), "us", goal, detail))
+    return figures
+
+
+def captures(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
+    """Share of the time that captures before the alarm take from a loop, from half of the time on."""
+    event = {"usual_s": _USUAL_S, "from_s": _CAPTURES_FROM_S, "to_s": _CAPTURES_TO_S}
+    env = {"CARRYON_TO": "self"}
+    shares: tuple[list[float], list[float]] = [], []
+    longest = []
+    with (
+        Environment(runtime.python, BOOTSTRAP, layer, "progress.gaps", env) as without,
+        Environment(runtime.python, BOOTSTRAP, layer, "progress.gaps", {**_STATE, **env}) as with_state,
+    ):
+        order = [(without, shares[0]), (with_state, shares[1])]
+        for environment, _ in order:
+            environment.start()
+        for _ in range(count):
+            for environment, into in order:
+                lost_s, longest_s = _invoke(environment, event, _CAPTURES_TIMEOUT_S)
+                into.append(lost_s / (_CAPTURES_TO_S - _CAPTURES_FROM_S) * 100)
+                if into is shares[1]:
+                    longest.append(longest_s * 1e3)
+            order.reverse()
+    taken = [after - before for before, after in zip(*shares, strict=True)]
+    detail = {
+        "without": statistics.median(shares[0]),
+        "with": statistics.median(shares[1]),
+        "differences": taken,
+        "longest pauses, ms": longest,
+        "timeout, s": _CAPTURES_TIMEOUT_S,
+    }
+    return [Figure("captures before the alarm", statistics.median(taken), "%", CAPTURES_GOAL_PERCENT, detail)]
+
+
+def lost(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
+    """Work done that is not in the state which travels; one iteration or a hundredth of the time may be."""
+    cases = {
+        "lost per hop": (0.005, False),
+        "lost per hop, iterations of 100 ms": (0.1, False),
+        "lost per hop, stuck in C at the end": (0.005, True),
+    }
+    with ThreadPoolExecutor(len(cases)) as pool:
+        jobs = [pool.submit(_lost_ms, runtime, layer, *case, count) for case in cases.values()]
+        taken = [job.result() for job in jobs]
+    figures = []
+    for (name, (step_s, _)), lost_ms in zip(cases.items(), taken, strict=True):
+        goal = max(step_s, _LOST_TIMEOUT_S * _LOST_SHARE) * 1e3
+        detail = {"worst": max(lost_ms), "count": len(lost_ms), "timeout, s": _LOST_TIMEOUT_S}
+        figures.append(Figure(name, statistics.median(lost_ms), "ms", goal, detail))
+    return figures
+
+
+def _lost_ms(runtime: Runtime, layer: Path, step_s: float, is_stuck: bool, count: int) -> list[float]:
+    chance = random.Random(step_s)
+    taken = []
+    with LambdaApi() as api:
+        env = {
+            "CARRYON_TO": "self",
+            "AWS_ENDPOINT_URL": api.url,
+            "CARRYON_STATE": "count,ended_at",
+            "CARRYON_MARGIN": f"{int(_LOST_MARGIN_S * 1000)}ms",
+        }
+        with Environment(runtime.python, BOOTSTRAP, layer, "progress.lose", env) as environment:
+            environment.start()
+            for number in range(1, count + 1):
+                stuck_after_s = chance.uniform(0.6, 0.8) * _LOST_TIMEOUT_S if is_stuck else 0
+                event = json.dumps({"step_s": step_s, "stuck_after_s": stuck_after_s}).encode()
+                served = environment.serve(event, _LOST_TIMEOUT_S)
+                if served.is_error or len(api.calls) != number:
+                    raise RuntimeError(f"not carried on: {served.answer}")
+                deadline = served.deadline_ms / 1000
+                until = deadline - (_LOST_TIMEOUT_S - stuck_after_s if is_stuck else _LOST_MARGIN_S)
+                began = deadline - _LOST_TIMEOUT_S
+                state: dict[str, float] = api.calls[-1].json["carryon"].get("state", {})
+                taken.append((until - (state.get("ended_at") or began)) * 1e3)
+    return taken
+
+
+def _invoke(environment: Environment, event: dict[str, Any], timeout_s: float) -> Any:
+    return environment.invoke(json.dumps(event).encode(), timeout_s)[1]
+
+
+def _late_ms(environment: Environment, event: dict[str, Any]) -> float:
+    served = environment.serve(json.dumps(event).encode(), 0.25)
+    return served.answer * 1e3 - (served.deadline_ms - _MARGIN_S * 1e3)
+
+
+def _is_torn(state: dict[str, int]) -> bool:
+    return state["total"] != state["count"] * (state["count"] + 1) // 2
