@@ -106,7 +106,7 @@ class Alarm:
         self._stepper = stepping.start(reached)
         if self._stepper is None:
             return False
-        self._stepper.watch([(flow, {offset})], [frame])
+        self._stepper.watch([(stepping.Watched(frame.f_code), {offset})], [frame])
         return True
 
     def _capture(self, frame: FrameType, offset: int) -> bool:

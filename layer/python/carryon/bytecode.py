@@ -41,17 +41,16 @@ class Flow:
     """
 
     def __init__(self, code: CodeType) -> None:
-        self.code = code
         self.instructions = [_without_code(one) for one in dis.get_instructions(code)]
         self.offsets = [one.offset for one in self.instructions]
-        self.positions = self._positions()
+        self.positions = self._positions(code)
         place = {offset: at for at, offset in enumerate(self.offsets)}
         self.targets: list[int | None] = [
             place[one.argval] if one.opcode in _JUMPS and one.opname not in _NO_JUMPS else None
             for one in self.instructions
         ]
         self.successors = [self._following(at) for at in range(len(self.instructions))]
-        self.handlers = self._by_table(place) if _HAS_TABLE else self._by_blocks()
+        self.handlers = self._by_table(code, place) if _HAS_TABLE else self._by_blocks()
         for at, handler in enumerate(self.handlers):
             if handler is not None and handler not in self.successors[at]:
                 self.successors[at].append(handler)
@@ -65,11 +64,11 @@ class Flow:
         # In Python 3.11 a frame that has called another stands at the end of its call's inline cache.
         return max(bisect_right(self.offsets, lasti) - 1, 0)
 
-    def _positions(self) -> list[Any]:
+    def _positions(self, code: CodeType) -> list[Any]:
         """Where each stands in the source: line and column, or the line alone where that is all that is known."""
         if _HAS_TABLE:
             return [one.positions for one in self.instructions]
-        lines = dict(dis.findlinestarts(self.code))
+        lines = dict(dis.findlinestarts(code))
         found = []
         line = None
         for offset in self.offsets:
@@ -84,9 +83,9 @@ class Flow:
             following.append(at + 1)
         return following
 
-    def _by_table(self, place: dict[int, int]) -> list[int | None]:
+    def _by_table(self, code: CodeType, place: dict[int, int]) -> list[int | None]:
         handlers: list[int | None] = [None] * len(self.instructions)
-        entries: list[Any] = dis.Bytecode(self.code).exception_entries  # type: ignore[attr-defined]
+        entries: list[Any] = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
         for entry in entries:
             for at in range(bisect_right(self.offsets, entry.start - 1), len(handlers)):
                 if self.offsets[at] >= entry.end:

@@ -7,7 +7,7 @@ import sys
 from . import boundary, proofs, stepping
 from .contents import DEEP, contents
 from .handlers import covered_from
-from .program import Program
+from .program import Program, functions_of
 from .touches import Known
 
 TYPE_CHECKING = False
@@ -49,7 +49,8 @@ class SafePoints:
         self._capture = capture
         self._dog = dog
         self._program: Program | None = None
-        self._kind: int | None = None
+        # What the program was made from: whether there is other code by now.
+        self._basis: tuple[Any, ...] = ()
         self._stepper: stepping.Monitoring | stepping.Tracing | None = None
         self._target: Boundary | None = None
         self._last: dict[int, int] = {}
@@ -102,10 +103,11 @@ class SafePoints:
         for _, function, name in variables:
             values += [frame.f_locals.get(name) for frame in frames if frame.f_code.co_name == function]
         kind, objects = contents([*values, self._event()])
-        if self._program is None or kind != self._kind:
+        basis = kind, len(sys.modules), *(functions_of(module) for module, _, _ in variables)
+        if self._program is None or basis != self._basis:
             known = Known({name for _, function, name in variables if function is None}, kind != DEEP, False)
             self._program = Program(variables, known)
-            self._kind = kind
+            self._basis = basis
         self._program.add(frames, objects)
         return self._program
 

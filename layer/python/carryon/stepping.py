@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
+from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     # Called with a frame of this thread and the offset of the instruction that it is about to execute; may raise.
     Reached = Callable[[FrameType, int], None]
     # Code and the offsets in it that matter.
-    Places = list[tuple[Own, set[int]]]
+    Places = list[tuple[Own | Watched, set[int]]]
 
 _monitoring: Any = getattr(sys, "monitoring", None)
+Watched = namedtuple("Watched", "code")
+
 _TOOLS = (3, 4)
 _NAME = "carryon"
 
