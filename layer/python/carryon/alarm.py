@@ -8,7 +8,7 @@ import carryon
 
 from . import margins, stepping
 from .board import FIRED, PHASE
-from .handlers import covered_after
+from .handlers import better_place
 from .progress import NotCarried
 
 TYPE_CHECKING = False
@@ -24,6 +24,8 @@ BOUNDARY, WHOLE, EARLIER = "boundary", "whole", "earlier"
 
 # Of the time until the supervisor takes over; the rest is the clean-up's.
 _SHARE = 0.5
+# For a few instructions that nothing else comes between.
+_STEP_S = 0.02
 
 
 class Alarm:
@@ -39,21 +41,28 @@ class Alarm:
 
             self._points = SafePoints(shim.state, self._event, shim.watchdog, self._capture)
 
-    def put_off(self, frame: FrameType) -> float:
-        """Look for a place to raise the exception at; returns for how many seconds at most, 0 for here and now."""
+    def put_off(self, frame: FrameType, is_first: bool) -> float:
+        """Look for a place to raise the exception at; returns for how many seconds at most, 0 for here and now.
+
+        Args:
+            is_first: not called before for this alarm.
+        """
         shim = self._shim
-        self._known = None
-        if shim.board is not None and shim.watchdog.has_signal():
-            shim.board.words[PHASE] = FIRED
+        if is_first:
+            self._known = None
+            if shim.board is not None and shim.watchdog.has_signal():
+                shim.board.words[PHASE] = FIRED
+        steps_on = self._stepper is not None
+        self.stop()
         try:
-            is_put_off = self._seek(frame) if self._points is not None else self._step_on(frame)
+            if is_first and self._points is not None and self._seek(frame):
+                return (shim.margin_ms - margins.rescue_ms(shim.margin_ms, os.environ)) * _SHARE / 1000
+            if self._known is None and not steps_on and self._step_on(frame):
+                return _STEP_S
         except Exception:
             # Never worse than without: whatever the search has met, the alarm is raised.
             self.stop()
-            is_put_off = False
-        if not is_put_off:
-            return 0.0
-        return (shim.margin_ms - margins.rescue_ms(shim.margin_ms, os.environ)) * _SHARE / 1000
+        return 0.0
 
     def settle(self, frame: FrameType) -> str | None:
         """Decide which state travels, at the place of the exception; returns what is known of it, None without one."""
@@ -91,22 +100,21 @@ class Alarm:
         return self._points.seek(frame) == LATER  # type: ignore[no-any-return]
 
     def _step_on(self, frame: FrameType) -> bool:
-        """Go on to where the clean-up around is reached, if it is not from here."""
-        found = covered_after(frame)
+        """Go on to where the clean-up around is reached from, if it is not from here."""
+        found = better_place(frame, self._shim.watchdog.caller)
         if found is None:
             return False
-        flow, place = found
-        offset = flow.offsets[place]
+        at, offset = found
 
         def reached(other: FrameType, _: int) -> None:
-            if other is frame:
+            if other is at and not self._shim.watchdog.shields:
                 self.stop()
-                self._shim.watchdog.leave(frame)
+                self._shim.watchdog.leave(at)
 
         self._stepper = stepping.start(reached)
         if self._stepper is None:
             return False
-        self._stepper.watch([(stepping.Watched(frame.f_code), {offset})], [frame])
+        self._stepper.watch([(stepping.Watched(at.f_code), {offset})], [at])
         return True
 
     def _capture(self, frame: FrameType, offset: int) -> bool:

@@ -64,7 +64,10 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
             return answers.join(report, result)
         if settings.event_as_left:
-            invocation = invocation._replace(raw=_event_as_left(board, event))
+            # Of an event that was interrupted at any instruction the one before it is kept.
+            is_torn = failure is not None and shim.state_known == "earlier"
+            raw = (board.event() if board else b"") or invocation.raw if is_torn else _event_as_left(board, event)
+            invocation = invocation._replace(raw=raw)
         order = handover.decide(
             settings,
             invocation,

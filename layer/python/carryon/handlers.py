@@ -21,6 +21,8 @@ _SIMPLE = (
     "STORE_FAST", "STORE_GLOBAL", "STORE_DEREF", "LOAD_FAST", "LOAD_CONST", "LOAD_SMALL_INT", "COPY", "SWAP",
 )  # fmt: skip
 _STEPS_MAX = 8
+# A `with` that is about to begin, or has begun to clean up.
+_IN_BETWEEN = ("__enter__", "__exit__")
 
 
 def covered_from(flow: Flow, at: int, wanted: Container[int | None]) -> int | None:
@@ -39,10 +41,32 @@ def covered_from(flow: Flow, at: int, wanted: Container[int | None]) -> int | No
     return None
 
 
-def covered_after(frame: FrameType) -> tuple[Flow, int] | None:
-    """The place, near after the one that was interrupted, from which on exceptions are handled; None if there is none.
+def better_place(frame: FrameType, caller: FrameType | None) -> tuple[FrameType, int] | None:
+    """A frame and the offset in it at which an exception does less harm than where it was interrupted; None if none.
 
-    None as well where they are handled at that place already.
+    Args:
+        frame: the innermost one.
+        caller: of the outermost frame to look at.
+    """
+    entering = None
+    at: FrameType | None = frame
+    while at is not None and at.f_back is not caller:
+        if at.f_code.co_name in _IN_BETWEEN:
+            entering = at.f_back
+        at = at.f_back
+    if entering is None:
+        return _covered_after(frame)
+    from .bytecode import Flow
+
+    flow = Flow(entering.f_code)
+    place = flow.at(entering.f_lasti) + 1
+    return (entering, flow.offsets[place]) if place < len(flow.offsets) else None
+
+
+def _covered_after(frame: FrameType) -> tuple[FrameType, int] | None:
+    """The place, near after the one that was interrupted, from which on exceptions are handled.
+
+    None where they are handled at that place already, or nowhere near.
     """
     if sys.version_info < (3, 11) or not frame.f_code.co_exceptiontable:
         return None  # 3.10 keeps its handlers on a stack, and is not interrupted in between
@@ -59,4 +83,4 @@ def covered_after(frame: FrameType) -> tuple[Flow, int] | None:
     if following is None or following >= len(flow.instructions):
         return None
     place = covered_from(flow, following, [one for one in flow.handlers if one is not None])
-    return None if place is None else (flow, place)
+    return None if place is None else (frame, flow.offsets[place])

@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from .program import Own
-
     # Called with a frame of this thread and the offset of the instruction that it is about to execute; may raise.
     Reached = Callable[[FrameType, int], None]
-    # Code and the offsets in it that matter.
-    Places = list[tuple[Own | Watched, set[int]]]
+    # Whatever has a code object as `code`, and the offsets in it that matter.
+    Places = list[tuple[Any, set[int]]]
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 Watched = namedtuple("Watched", "code")

@@ -43,7 +43,7 @@ class Watchdog:
         on_swallowed: called when the exception was raised where nobody can see it, and has to be raised again.
         clock: seconds since the epoch, the clock of Lambda's deadlines.
         put_off: called with the interrupted frame first of all; returns for how many seconds at most the exception is
-            to wait for a call of `leave`, 0 to raise it now.
+            to wait for a call of `leave`, 0 to raise it now. Called again when they are over, with False.
         call_off: called when the handler has ended while the exception waited, or in a process that it has forked.
     """
 
@@ -53,7 +53,7 @@ class Watchdog:
         on_fire: Callable[[FrameType], None],
         on_swallowed: Callable[[], None],
         clock: Callable[[], float] = time,
-        put_off: Callable[[FrameType], float] | None = None,
+        put_off: Callable[[FrameType, bool], float] | None = None,
         call_off: Callable[[], None] | None = None,
     ) -> None:
         self.phase = OFF
@@ -82,6 +82,7 @@ class Watchdog:
         self._unraisable: Any = None
         self._unraisable_before: Any = None
         self._traced: FrameType | None = None
+        self._tracer: Any = None
 
     def stand_by(self) -> None:
         """Take the understudy's signal, for as long as this process lives."""
@@ -126,6 +127,10 @@ class Watchdog:
                 sys.unraisablehook = self._unraisable_before
             self._unraisable = None
             self._trace(None)
+            # Python forgets a trace function that an exception comes out of.
+            tracer, self._tracer = self._tracer, None
+            if tracer is not None and sys.gettrace() is None:
+                sys.settrace(tracer)
         if self._waits_until:
             self._waits_until = 0.0
             if self._call_off is not None:
@@ -180,7 +185,15 @@ class Watchdog:
             if rest_s > _TOLERANCE_S:
                 self._set_timer(rest_s)
                 return True
+            if frame is not None and frame.f_code.co_filename.endswith(_STEPPING) and self._call_off is not None:
+                # There would hardly ever be another frame to be found while every step is looked at.
+                self._call_off()
+                self._set_timer(_RAISE_AGAIN_S)
+                return True
         root = frame if self.phase in (CALLING, WAITING) and not (self.shields or self.is_busy) else None
+        if frame is not None and frame.f_code.co_filename.endswith(_EVENT_LOOP):
+            # A step of a task that the loop has in its hands would be lost, and waited for for ever.
+            return False
         while root is not None and root.f_back is not self.caller:
             if root.f_code is _HOOK:
                 # What is raised there is lost.
@@ -188,12 +201,12 @@ class Watchdog:
             root = root.f_back
         if root is None or frame is None:
             return False
-        if self.phase == CALLING and self._put_off is not None:
+        if self._put_off is not None:
             # Before the call, which may take a while.
-            self.phase = WAITING
+            is_first, self.phase = self.phase == CALLING, WAITING
             self._waits_until = monotonic()
             self.is_busy = True
-            wait_s = self._put_off(frame)
+            wait_s = self._put_off(frame, is_first)
             self.is_busy = False
             if wait_s:
                 self._waits_until += wait_s
@@ -214,6 +227,7 @@ class Watchdog:
         if self._unraisable is None:
             self._unraisable_before = sys.unraisablehook
             self._unraisable = sys.unraisablehook = self._on_unraisable
+            self._tracer = sys.gettrace()
         self._on_fire(frame)
         raise error
 
@@ -289,6 +303,8 @@ class Watchdog:
         return asked_at + remaining > later or monotonic() + remaining < earlier
 
 
+_EVENT_LOOP = ("/asyncio/base_events.py", "/asyncio/events.py")
+_STEPPING = "/carryon/stepping.py"
 _HOOK = Watchdog._on_unraisable.__code__
 
 

@@ -4,7 +4,7 @@ A line `# boundary` stands where an iteration has ended; what the variables are 
 return are the states that a hop may hand on.
 """
 
-PRELUDE = '''
+PRELUDE = """
 import asyncio
 import contextlib
 import threading
@@ -29,10 +29,10 @@ class Resource:
         global closed
         closed += 1
 
-'''
+"""
 
 SHAPES = {
-    "while": '''
+    "while": """
 def handler(event, context):
     global a, b
     while a < LAST:
@@ -41,8 +41,8 @@ def handler(event, context):
         b += 1
         burn()
         # boundary
-''',
-    "while_true": '''
+""",
+    "while_true": """
 def handler(event, context):
     global a, b
     while True:
@@ -52,8 +52,8 @@ def handler(event, context):
         if b == LAST:
             break
         # boundary
-''',
-    "for": '''
+""",
+    "for": """
 def handler(event, context):
     global a, b
     for number in range(LAST):
@@ -62,8 +62,8 @@ def handler(event, context):
         b = number
         burn()
         # boundary
-''',
-    "for_with_continue": '''
+""",
+    "for_with_continue": """
 def handler(event, context):
     global a, b
     for number in range(LAST):
@@ -75,8 +75,8 @@ def handler(event, context):
         burn()
         b = number
         # boundary
-''',
-    "while_with_continue": '''
+""",
+    "while_with_continue": """
 def handler(event, context):
     global a, b
     number = 0
@@ -90,8 +90,8 @@ def handler(event, context):
         burn()
         b = number
         # boundary
-''',
-    "with_else_and_break": '''
+""",
+    "with_else_and_break": """
 def handler(event, context):
     global a, b
     for number in range(LAST):
@@ -105,8 +105,8 @@ def handler(event, context):
     else:
         a = b = 0
     b += 1
-''',
-    "finally_around": '''
+""",
+    "finally_around": """
 def handler(event, context):
     global a, b, opened, closed
     opened += 1
@@ -118,8 +118,8 @@ def handler(event, context):
             # boundary
     finally:
         closed += 1
-''',
-    "with_around": '''
+""",
+    "with_around": """
 def handler(event, context):
     global a, b
     with Resource():
@@ -128,8 +128,8 @@ def handler(event, context):
             burn()
             b = number
             # boundary
-''',
-    "with_within": '''
+""",
+    "with_within": """
 def handler(event, context):
     global a, b
     for number in range(LAST):
@@ -138,8 +138,8 @@ def handler(event, context):
             burn()
         b = number
         # boundary
-''',
-    "errors_within": '''
+""",
+    "errors_within": """
 def handler(event, context):
     global a, b
     for number in range(LAST):
@@ -156,8 +156,8 @@ def handler(event, context):
             continue
         b = number
         # boundary
-''',
-    "writes_at_two_depths": '''
+""",
+    "writes_at_two_depths": """
 def handler(event, context):
     global a, b
     for row in range(LAST // 4):
@@ -167,8 +167,8 @@ def handler(event, context):
         b += 4
         burn()
         # boundary
-''',
-    "writes_in_the_inner_loop": '''
+""",
+    "writes_in_the_inner_loop": """
 def handler(event, context):
     global a, b
     for row in range(LAST // 4):
@@ -179,8 +179,8 @@ def handler(event, context):
             b += 1
             # boundary
         burn()
-''',
-    "writes_around_an_inner_loop": '''
+""",
+    "writes_around_an_inner_loop": """
 def handler(event, context):
     global a, b
     while a < LAST:
@@ -189,8 +189,8 @@ def handler(event, context):
             burn()
         b += 1
         # boundary
-''',
-    "nested_while_true": '''
+""",
+    "nested_while_true": """
 def handler(event, context):
     global a, b
     while True:
@@ -203,8 +203,8 @@ def handler(event, context):
         if a >= LAST:
             break
         # boundary
-''',
-    "nested_while_with_continue": '''
+""",
+    "nested_while_with_continue": """
 def handler(event, context):
     global a, b
     while a < LAST:
@@ -217,8 +217,8 @@ def handler(event, context):
         b += 1
         burn()
         # boundary
-''',
-    "one_loop_after_another": '''
+""",
+    "one_loop_after_another": """
 def handler(event, context):
     global a, b
     for number in range(LAST // 2):
@@ -233,8 +233,8 @@ def handler(event, context):
         burn()
         b -= 1
         # boundary
-''',
-    "set_before_and_after": '''
+""",
+    "set_before_and_after": """
 def handler(event, context):
     global a, b
     a = 5
@@ -250,8 +250,8 @@ def handler(event, context):
     for _ in range(LAST):
         burn()
     b = -1
-''',
-    "helper_that_loops": '''
+""",
+    "helper_that_loops": """
 def work(start):
     global a, b
     for number in range(start, start + 10):
@@ -265,8 +265,8 @@ def handler(event, context):
     for start in range(0, LAST, 10):
         work(start)
         burn()
-''',
-    "helper_that_loops_within_a_larger_step": '''
+""",
+    "helper_that_loops_within_a_larger_step": """
 def work():
     global a
     for _ in range(4):
@@ -281,8 +281,8 @@ def handler(event, context):
         burn()
         b += 4
         # boundary
-''',
-    "method": '''
+""",
+    "method": """
 class Job:
     def first(self):
         global a
@@ -302,8 +302,8 @@ def handler(event, context):
         burn()
         job.second()
         # boundary
-''',
-    "decorated_helper": '''
+""",
+    "decorated_helper": """
 import functools
 
 
@@ -334,8 +334,8 @@ def handler(event, context):
         burn()
         second()
         # boundary
-''',
-    "inner_function": '''
+""",
+    "inner_function": """
 def handler(event, context):
     def first():
         global a
@@ -348,8 +348,8 @@ def handler(event, context):
         burn()
         second()
         # boundary
-''',
-    "passed_function": '''
+""",
+    "passed_function": """
 def first(number):
     global a
     a = number
@@ -372,8 +372,8 @@ def handler(event, context):
         burn()
         apply(second, number)
         # boundary
-''',
-    "mapped_function": '''
+""",
+    "mapped_function": """
 def step(number):
     global a, b
     a = number
@@ -386,8 +386,8 @@ def handler(event, context):
     for start in range(0, LAST, 5):
         sum(map(step, range(start, start + 5)))
         # boundary
-''',
-    "recursion": '''
+""",
+    "recursion": """
 def descend(depth):
     global a, b
     a += 1
@@ -402,8 +402,8 @@ def handler(event, context):
     for _ in range(LAST // 4):
         descend(3)
         # boundary
-''',
-    "comprehension": '''
+""",
+    "comprehension": """
 def step(number):
     global a, b
     a = number
@@ -416,8 +416,8 @@ def handler(event, context):
     for start in range(0, LAST, 5):
         [step(number) for number in range(start, start + 5)]
         # boundary
-''',
-    "generator_expression": '''
+""",
+    "generator_expression": """
 def first(number):
     global a
     a = number
@@ -431,8 +431,8 @@ def handler(event, context):
         burn()
         b = sum(first(number) for number in range(start, start + 5)) and a
         # boundary
-''',
-    "generator_that_only_reads": '''
+""",
+    "generator_that_only_reads": """
 def numbers():
     for number in range(LAST):
         burn()
@@ -446,8 +446,8 @@ def handler(event, context):
         burn()
         b = number
         # boundary
-''',
-    "condition_that_writes": '''
+""",
+    "condition_that_writes": """
 def take():
     global a
     a += 1
@@ -462,24 +462,24 @@ def handler(event, context):
         burn()
         b += 1
         # boundary
-''',
-    "several_at_once": '''
+""",
+    "several_at_once": """
 def handler(event, context):
     global a, b
     for number in range(LAST):
         burn()
         a, b = number, number
         # boundary
-''',
-    "through_globals": '''
+""",
+    "through_globals": """
 def handler(event, context):
     for number in range(LAST):
         globals()["a"] = number
         burn()
         globals().update(b=number)
         # boundary
-''',
-    "through_the_module": '''
+""",
+    "through_the_module": """
 import sys
 
 
@@ -490,8 +490,8 @@ def handler(event, context):
         burn()
         setattr(own, "b", number)
         # boundary
-''',
-    "list_in_place": '''
+""",
+    "list_in_place": """
 a = []
 
 
@@ -502,8 +502,8 @@ def handler(event, context):
         burn()
         b = number
         # boundary
-''',
-    "alias_in_a_local": '''
+""",
+    "alias_in_a_local": """
 a, b = [], []
 
 
@@ -514,8 +514,8 @@ def handler(event, context):
         burn()
         second.append(1)
         # boundary
-''',
-    "alias_passed_on": '''
+""",
+    "alias_passed_on": """
 a, b = [], {}
 
 
@@ -535,8 +535,8 @@ def handler(event, context):
         burn()
         mark(b, number)
         # boundary
-''',
-    "alias_in_an_attribute": '''
+""",
+    "alias_in_an_attribute": """
 a, b = [], []
 
 
@@ -560,8 +560,8 @@ def handler(event, context):
         burn()
         second.work()
         # boundary
-''',
-    "inside_of_objects": '''
+""",
+    "inside_of_objects": """
 a, b = {"jobs": [{"done": 0}, {"done": 0}]}, [[0]]
 
 
@@ -574,8 +574,8 @@ def handler(event, context):
         row[0] += 1
         burn()
         # boundary
-''',
-    "returned_object": '''
+""",
+    "returned_object": """
 a, b = {"x": []}, []
 
 
@@ -590,8 +590,8 @@ def handler(event, context):
         burn()
         b.append(number)
         # boundary
-''',
-    "async_for": '''
+""",
+    "async_for": """
 async def numbers():
     for number in range(LAST):
         await asyncio.sleep(0)
@@ -610,8 +610,8 @@ async def main():
 
 def handler(event, context):
     asyncio.run(main())
-''',
-    "coroutine": '''
+""",
+    "coroutine": """
 async def main():
     global a, b
     async with contextlib.AsyncExitStack():
@@ -624,8 +624,8 @@ async def main():
 
 def handler(event, context):
     asyncio.run(main())
-''',
-    "two_helpers": '''
+""",
+    "two_helpers": """
 def add(number):
     global a
     a = number
@@ -642,8 +642,8 @@ def handler(event, context):
         burn()
         mark(number)
         # boundary
-''',
-    "coroutine_suspended_between_writes": '''
+""",
+    "coroutine_suspended_between_writes": """
 async def write():
     global a, b
     while a < LAST:
@@ -663,8 +663,8 @@ async def main():
 
 def handler(event, context):
     asyncio.run(main())
-''',
-    "thread_with_main_in_join": '''
+""",
+    "thread_with_main_in_join": """
 def write():
     global a, b
     for number in range(LAST):
@@ -678,8 +678,8 @@ def handler(event, context):
     thread = threading.Thread(target=write, daemon=True)
     thread.start()
     thread.join()
-''',
-    "generator_between_writes": '''
+""",
+    "generator_between_writes": """
 def numbers():
     global a, b
     for number in range(LAST):
@@ -692,8 +692,8 @@ def numbers():
 def handler(event, context):
     for number in numbers():
         burn()
-''',
-    "generator_and_its_consumer": '''
+""",
+    "generator_and_its_consumer": """
 def numbers():
     global a
     while a < LAST:
@@ -708,5 +708,47 @@ def handler(event, context):
         burn()
         b += 1
         burn()
-''',
+""",
 }
+
+# Loops in which nearly every instruction at which Python can be interrupted is the jump back.
+TIGHT = {
+    "tight_finally": """
+def handler(event, context):
+    global opened, closed
+    number = 0
+    opened += 1
+    try:
+        while number < 1_000_000:
+            number += 1
+    finally:
+        closed += 1
+""",
+    "tight_with": """
+def handler(event, context):
+    with Resource():
+        for number in range(1_000_000):
+            pass
+""",
+    "tight_with_within": """
+def handler(event, context):
+    for _ in range(100):
+        with Resource():
+            for number in range(10_000):
+                pass
+""",
+}
+
+# Where nothing can be proved, or what is proved says that too little was done.
+UNPROVED = {
+    "condition_that_writes",
+    "coroutine_suspended_between_writes",
+    "generator_and_its_consumer",
+    "thread_with_main_in_join",
+}
+COUNTER_EXAMPLES = [
+    "two_helpers",
+    "coroutine_suspended_between_writes",
+    "thread_with_main_in_join",
+    "generator_between_writes",
+]
