@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from botocore.exceptions import ClientError
 
 from carryon.parcels import NotHad, Parcels
 
@@ -138,4 +139,18 @@ def test_an_object_that_is_too_large_is_not_read(s3, parcels):
     reference["etag"] = s3.put_object(Bucket="parcels", Key=reference["key"], Body=b" " * ((8 << 20) + 1))["ETag"]
 
     with pytest.raises(NotHad, match="larger than any envelope"):
+        parcels.fetch(reference, CHAIN, 3, soon())
+
+
+def test_a_lost_answer_is_asked_for_again(services, s3, faulty):
+    """What was stored is found, a throttle is waited out, and a refusal is final."""
+    parcels = Parcels("parcels", services.client("s3", faulty.url))
+
+    faulty.plan("lost", "throttle")
+    reference = parcels.stow(CHAIN, 3, ENVELOPE, soon())
+    faulty.plan("fail", "lost")
+    assert parcels.fetch(reference, CHAIN, 3, soon()) == ENVELOPE
+    assert keys(s3) == [reference["key"]]
+    faulty.plan("deny")
+    with pytest.raises(ClientError, match="AccessDenied"):
         parcels.fetch(reference, CHAIN, 3, soon())

@@ -4,6 +4,7 @@ import os
 import time
 
 steps = 0
+ballast = ""
 
 
 def count(event, context):
@@ -34,4 +35,13 @@ def fragile(event, context):
     global steps
     if steps and not os.path.exists(event["mark"]):
         raise ValueError(f"interrupted at step {steps}")
+    return count(event, context)
+
+
+def heavy(event, context):
+    """The same with a state of at least that many bytes; fails in a later hop if asked to, as long as there is no mark."""
+    global ballast
+    if ballast and not os.path.exists(event.get("mark", "/")):
+        raise ValueError("interrupted")
+    ballast = ballast or "x" * event["bytes"]
     return count(event, context)
