@@ -12,7 +12,7 @@ from cfnlint.decode import decode
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from carryon import settings
+from carryon import parcels, settings
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -95,6 +95,31 @@ def test_the_table_is_the_one_that_the_layer_asks(template):
     assert f'"{table["TimeToLiveSpecification"]["AttributeName"]}": _expires_at(' in source
 
 
+def test_the_function_may_do_with_the_bucket_what_it_does_and_no_more(template):
+    """Store, read and delete below the prefix of parcels, and see what is there."""
+    objects, bucket = template["Resources"]["PrimeMayContinue"]["Properties"]["PolicyDocument"]["Statement"][2:]
+    source = (ROOT / "layer/python/carryon/parcels.py").read_text()
+
+    called = {call.title().replace("_", "") for call in re.findall(r"self\._client\.([a-z]+_object)\b", source)}
+    # HeadObject is GetObject to a policy.
+    assert {action.removeprefix("s3:") for action in objects["Action"]} == called - {"HeadObject"}
+    assert objects["Resource"] == {"Fn::Sub": f"${{Parcels.Arn}}/{parcels.FOLDER}*"}
+    assert bucket["Action"] == "s3:ListBucket"
+    assert bucket["Resource"] == {"Fn::GetAtt": ["Parcels", "Arn"]}
+
+
+def test_what_nobody_deletes_in_the_bucket_goes_after_the_queue_has_forgotten_it(template):
+    """A failed hop can be sent again as long as its record is in the queue."""
+    properties = template["Resources"]["Parcels"]["Properties"]
+    (rule,) = properties["LifecycleConfiguration"]["Rules"]
+    kept_s = template["Resources"]["Failed"]["Properties"]["MessageRetentionPeriod"]
+
+    assert (rule["Prefix"], rule["Status"]) == (parcels.FOLDER, "Enabled")
+    # An event may have waited for six hours before.
+    assert rule["ExpirationInDays"] * 86_400 >= kept_s + 6 * 3_600
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+
+
 def test_what_fails_for_good_goes_to_the_queue(template, tmp_path, monkeypatch):
     """Failed asynchronous invocations, also those that loop detection drops, are kept, and the role may send them."""
     translated = json.loads(translate(template, tmp_path, monkeypatch).read_text())["Resources"]
@@ -112,8 +137,8 @@ def test_the_settings_are_good_with_every_parameter_at_its_default(template):
     """What the function gets on a plain deploy parses without a problem and starts a chain on itself."""
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     function = template["Resources"]["Prime"]["Properties"]
-    # A table's Ref is its name.
-    names = {**defaults, "Leases": "stack-Leases-1A2B3C"}
+    # The Ref of a table or a bucket is its name.
+    names = {**defaults, "Leases": "stack-Leases-1A2B3C", "Parcels": "stack-parcels-1a2b3c"}
     variables = {
         name: names[value["Ref"]] if isinstance(value, dict) else value
         for name, value in function["Environment"]["Variables"].items()
@@ -124,7 +149,7 @@ def test_the_settings_are_good_with_every_parameter_at_its_default(template):
     assert variables["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/carryon"
     assert parsed.problems == ()
     assert parsed.to == "self"
-    assert parsed.table == names["Leases"]
+    assert (parsed.table, parsed.bucket) == (names["Leases"], names["Parcels"])
     assert function["Layers"] == [{"Ref": "CarryOn"}]
     assert function["RecursiveLoop"] == {"Ref": "RecursiveLoop"}
     assert function["Timeout"] == {"Ref": "TimeoutSeconds"}

@@ -13,7 +13,7 @@ import sys
 import time
 from functools import partial
 
-from . import attempts, jobs, keys, sending
+from . import attempts, jobs, keys, sealing, sending
 from .board import (
     ORDERS,
     PENDING,
@@ -38,6 +38,8 @@ _LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone
 _IDLE_MAX_S = 30.0
 # Of an attempt at a full core.
 _TABLE_WITHIN_MS = 1_500
+# An event and a state of that size may become an envelope that has to go through the bucket.
+_LARGE = sealing.MAX // 2
 _OOM_SCORE = "1000"
 
 
@@ -57,6 +59,7 @@ class Courier:
         # The record in the table of the last hop that was opened.
         self.claimed: dict[str, Any] | None = None
         self.keys = keys.Keys(settings.signing_keys, self.client)
+        self._session: Any = None
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._used_at = time.time()
 
@@ -105,13 +108,15 @@ class Courier:
             from botocore.config import Config
             from botocore.session import get_session
 
+            # One for all: what they share of botocore's data is read once.
+            self._session = self._session or get_session()
             config = Config(
                 connect_timeout=max(within_ms * 0.4, 50) / 1000,
                 read_timeout=max(within_ms * 0.9, 50) / 1000,
                 # Attempts are counted here: botocore does not tell a request that was sent from one that was not.
                 retries={"total_max_attempts": 1},
             )
-            client = get_session().create_client(service, region_name=region, config=config)
+            client = self._session.create_client(service, region_name=region, config=config)
             self._clients[service, region] = client
         return self._clients[service, region]
 
@@ -181,6 +186,9 @@ def _get_ready(courier: Courier, board: Board) -> None:
         rehearse(client.invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
         if courier.settings.fallback_to:
             courier.client("lambda", sending.region_of(courier.settings.fallback_to), within_ms)
+        courier.keys.get_ready(within_ms)
+        if courier.settings.bucket and len(board.event()) + len(board.state() or b"") > _LARGE:
+            sealing.client(courier, within_ms)
         if courier.settings.table:
             rehearse(courier.table_client(within_ms).get_item, TableName=courier.settings.table, Key={})
     except Exception:

@@ -37,6 +37,11 @@ class Keys:
         self._client = client
         self._fetched: dict[tuple[str, str], tuple[float, bytes]] = {}
 
+    def get_ready(self, within_ms: int) -> None:
+        """Make the client that fetches the key that signs; the key itself only when it is asked for."""
+        if self._places and _service(self._places[0]):
+            self._client_for(self._places[0], within_ms)
+
     def first(self, until_ms: int) -> bytes:
         """The key that signs.
 
@@ -86,11 +91,12 @@ class Keys:
             self._fetched[place, stage] = time.time(), key
         return key
 
+    def _client_for(self, arn: str, left_ms: int) -> Any:
+        return self._client(_service(arn), arn.split(":")[3], min(left_ms, _WITHIN_MS))
+
     def _fetch(self, arn: str, stage: str, until_ms: int) -> bytes:
-        service = _service(arn)
-        within_ms = min(until_ms - int(time.time() * 1000), _WITHIN_MS)
-        client = self._client(service, arn.split(":")[3], within_ms)
-        if service == "ssm":
+        client = self._client_for(arn, until_ms - int(time.time() * 1000))
+        if _service(arn) == "ssm":
             request = {"Name": arn, "WithDecryption": True}
             key: bytes = attempts.call(client.get_parameter, until_ms, **request)["Parameter"]["Value"].encode()
         else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MEMBER = "parcel"
 MAX = (8 << 20) - (64 << 10)  # what the board has room for, beside what else is said of it
 
-_FOLDER = "carryon/"
+FOLDER = "carryon/"
 
 
 class NotHad(Exception):
@@ -113,12 +113,12 @@ class Parcels:
             and reference.get("bucket") == self._bucket
             and isinstance(reference.get("etag"), str)
             and isinstance(reference.get("key"), str)
-            and re.fullmatch(_FOLDER + r"[\w-]+/\d+-[0-9a-f]{64}\.json", reference["key"], re.ASCII) is not None
+            and re.fullmatch(FOLDER + r"[\w-]+/\d+-[0-9a-f]{64}\.json", reference["key"], re.ASCII) is not None
         )
 
 
 def _prefix(chain: str, hop: int) -> str:
-    return f"{_FOLDER}{re.sub(r'[^0-9A-Za-z_-]', '_', chain)}/{hop}-"
+    return f"{FOLDER}{re.sub(r'[^0-9A-Za-z_-]', '_', chain)}/{hop}-"
 
 
 def _hash(envelope: bytes) -> str:
