@@ -49,6 +49,8 @@ FUNCTION_PACKAGES = (
     "opentelemetry-sdk==1.45.2",
     "timeout-decorator==0.5.0",
 )
+# By itself: what it brings along is not in the way of the others.
+ELASTIC = ("elastic-apm==6.26.2",)
 WITHOUT_WHEEL = "timeout-decorator"
 
 EMULATOR_WHEEL = "aws-sam-cli==1.170.0"
@@ -130,16 +132,20 @@ def make_ministack() -> None:
 
 
 def make_function_packages() -> None:
-    """Make, for each Python found, a folder of packages that functions under test put on their path."""
+    """Make, for each Python found, folders of packages that functions under test put on their path."""
     make_venv()
     for version, python in pythons.find().items():
-        folder = CACHE / "packages" / f"py{version}"
-        with _once(folder, f"{python} {FUNCTION_PACKAGES}") as missing:
-            if missing:
-                print(f"setting up {folder.relative_to(ROOT)}", flush=True)
-                install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
-                wheels = ["--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
-                _run([*install, *wheels, "--target", folder, *FUNCTION_PACKAGES])
+        for name, packages in (("", FUNCTION_PACKAGES), ("elastic-", ELASTIC)):
+            _make_function_packages(CACHE / "packages" / f"{name}py{version}", python, packages)
+
+
+def _make_function_packages(folder: Path, python: Path, packages: tuple[str, ...]) -> None:
+    with _once(folder, f"{python} {packages}") as missing:
+        if missing:
+            print(f"setting up {folder.relative_to(ROOT)}", flush=True)
+            install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
+            wheels = ["--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
+            _run([*install, *wheels, "--target", folder, *packages])
 
 
 def make_example_packages() -> None:

@@ -37,6 +37,9 @@ DEAD_AFTER_HAND_OVER = "dead environment", 1
 # Allowed only where the stop lasts past the deadline.
 TIMED_OUT_AFTER_HAND_OVER = "timed out", 1
 
+# What else may happen on a machine that runs nobody for a while.
+OUT_OF_TIME = {("timed out", 0), TIMED_OUT_AFTER_HAND_OVER, UNDELIVERED, IN_DOUBT}
+
 Ending = tuple[str, int]
 
 

@@ -35,8 +35,24 @@ VENDORS = {
         "LUMIGO_ORIGINAL_HANDLER",
         {"LUMIGO_TRACER_TOKEN": "token", "LUMIGO_TRACER_HOST": NOWHERE},
     ),
+    "elastic": (
+        "elasticapm_handler.lambda_handler",
+        "ELASTICAPM_ORIGINAL_HANDLER",
+        {
+            "ELASTIC_APM_SERVER_URL": f"http://{NOWHERE}",
+            "ELASTIC_APM_CENTRAL_CONFIG": "false",
+            "ELASTIC_APM_CLOUD_PROVIDER": "none",
+            "ELASTIC_APM_LOG_LEVEL": "off",
+        },
+    ),
 }
-VENDORS_FILES = {"datadog": ("datadog_lambda/", "ddtrace/"), "lumigo": ("lumigo_tracer/",)}
+VENDORS_FILES = {
+    "datadog": ("datadog_lambda/", "ddtrace/"),
+    "lumigo": ("lumigo_tracer/",),
+    "elastic": ("elasticapm/", "elasticapm_handler.py"),
+}
+# They set alarms, and load the function's handler in a way of their own.
+WITH_ALARM = ["datadog", "lumigo"]
 
 TAKERS = [
     {"do": "later_alarm"},
@@ -59,9 +75,11 @@ def _folder(tmp_path, edge_runtime):
         *Path(FUNCTIONS.parents[1], "fidelity/functions").glob("*_at_import.py"),
     ):
         shutil.copy(module, tmp_path)
-    packages = ROOT / ".cache/packages" / f"py{edge_runtime.version}"
-    assert packages.is_dir(), "no packages to test with: ./build.sh setup"
-    (tmp_path / "packages.pth").write_text(f"{packages}\n")
+    packages = [ROOT / ".cache/packages" / f"{name}py{edge_runtime.version}" for name in ("", "elastic-")]
+    assert all(folder.is_dir() for folder in packages), "no packages to test with: ./build.sh setup"
+    (tmp_path / "packages.pth").write_text("".join(f"{folder}\n" for folder in packages))
+    # Where its layer has it.
+    shutil.copy(packages[1] / "elasticapm/contrib/serverless/aws_wrapper/elasticapm_handler.py", tmp_path)
     return tmp_path
 
 
@@ -114,7 +132,7 @@ def test_the_shim_is_next_to_the_functions_own_handler(vendor, edge_runtime, fol
     assert max(vendors) < max(shims)
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", WITH_ALARM)
 @pytest.mark.parametrize(
     "handler",
     [
@@ -164,8 +182,8 @@ def test_an_error_inside_a_vendors_wrapper_is_reported_as_without_the_layer(vend
 def test_the_understudy_stops_a_function_whose_alarm_was_taken(event, edge_runtime, folder, layer, lambda_api):
     """Within 100 ms of when the alarm was due, whoever cancelled, replaced or ignored it."""
     env = continuing(lambda_api, CARRYON_MARGIN=f"{MARGIN_MS}ms")
-    for _, _, settings in VENDORS.values():
-        env |= settings
+    for vendor in WITH_ALARM:
+        env |= VENDORS[vendor][2]
     with Emulator(edge_runtime, folder, "instrumented.handler", layer=layer, env=env, timeout_s=TIMEOUT_S) as function:
         # A vendor's package takes its time to be imported.
         first = {**event, "inside": "echo"} if "inside" in event else {"do": "echo"}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOCK_WITHIN_S = 0.05
 _LOCK_AGAIN_S = 0.001
+_LOCKED_FOR_S = 0.005
 
 
 def place(board: Board, order: bytes) -> bool:
@@ -73,9 +74,9 @@ def withdraw(board: Board, cause: str, doubt: str) -> None:
 
 
 def is_locked(board: Board) -> bool:
-    """Whether a process that does not go on keeps the others out."""
+    """Whether a process keeps the others out for longer than one that goes on would."""
     try:
-        with _Lock(board):
+        with _Lock(board, _LOCKED_FOR_S):
             return False
     except TimeoutError:
         return True
@@ -87,11 +88,12 @@ class _Lock:
     Nobody is kept out where there is no such file, or where the function has closed it.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, within_s: float = _LOCK_WITHIN_S) -> None:
         self._descriptor = board.stacks
+        self._within_s = within_s
 
     def __enter__(self) -> None:
-        by = time.monotonic() + _LOCK_WITHIN_S
+        by = time.monotonic() + self._within_s
         while self._descriptor >= 0:
             try:
                 lockf(self._descriptor, LOCK_EX | LOCK_NB)
