@@ -57,11 +57,15 @@ def courier_of(function):
 
 
 def test_a_table_that_does_not_answer_fails_the_hop_in_time(make):
-    """Time is left for Lambda to hear of it, and the environment serves what comes next."""
+    """Time is left for Lambda to hear of it, and the environment serves what comes next; its courier stays for that."""
     with make() as function:
         result = function.invoke(envelope())
+        before = function.processes()
         following = function.invoke({"do": "echo"})
+        after = function.processes()
 
+    assert len(before) == 3
+    assert before == after
     assert "no answer from the table leases" in failed(result)
     assert not result.timed_out
     assert following.json == {"do": "echo"}

@@ -160,9 +160,14 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
             continue
         orders_before = number
         try:
-            order = board.order()
-            if order:
-                courier.do(Order.decode(order), board.event())
+            encoded = board.order()
+            if encoded:
+                order = Order.decode(encoded)
+                # Also where there is none: this process may have had another order before.
+                os.environ.pop("_X_AMZN_TRACE_ID", None)
+                if order.trace:
+                    os.environ["_X_AMZN_TRACE_ID"] = order.trace
+                courier.do(order, board.event())
         except GivenUp:
             pass
         if board.words[SETTLED] < number:

@@ -115,7 +115,8 @@ def ask(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tu
     while words[OUTCOME] in (PENDING, SENDING) and time.time() * 1000 < order.until_ms:
         time.sleep(_POLL_S)
     if words[OUTCOME] in (PENDING, SENDING):
-        outcome, cause = _give_up(board)
+        # With a table what comes too late is no harm: it changes what is still this invocation's alone.
+        outcome, cause = _give_up(board, is_to_end=order.kind == DELIVER or not settings.table)
     else:
         outcome, cause = words[OUTCOME], board.cause()
         if order.kind == DELIVER and (settings.table or "parcel" in order.hop):
@@ -135,12 +136,17 @@ def _let_it_write_down(board: Board) -> None:
         time.sleep(_POLL_S)
 
 
-def _give_up(board: Board) -> tuple[int, str]:
-    """See how far the courier has come, and end it: nothing is done behind our back."""
+def _give_up(board: Board, *, is_to_end: bool) -> tuple[int, str]:
+    """See how far the courier has come, and end it, so that nothing is done behind our back.
+
+    Args:
+        is_to_end: otherwise it may finish what it has begun. One whose start takes longer than an opening may, as it
+            can in a small function, is ready for the next hop then.
+    """
     words = board.words
     jobs.withdraw(board, NOT_READY, NO_ANSWER)
     courier = words[COURIER]
-    if courier:
+    if courier and is_to_end:
         try:
             os.kill(courier, _SIGKILL)
         except ProcessLookupError:

@@ -14,6 +14,7 @@ from .board import (
     PENDING,
     SENDING,
     SETTLED,
+    UNREACHABLE,
     WAKE_SIGNAL,
 )
 
@@ -59,6 +60,12 @@ class Dispatch:
                 os.kill(words[COURIER], WAKE_SIGNAL)
             self._orders_seen = words[ORDERS]
             self._ordered_for = words[ALARM_AT_MS]
+
+    def refuse(self) -> None:
+        """Say of a job that nobody has that nobody will."""
+        words = self._board.words
+        if self.is_at_work() and words[OUTCOME] == PENDING and not words[COURIER]:
+            self._board.put_outcome(UNREACHABLE, self._board.cause() or "there is no supervisor any longer")
 
     def is_at_work(self) -> bool:
         """Whether somebody waits for a job."""

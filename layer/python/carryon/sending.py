@@ -39,8 +39,6 @@ def deliver(courier: Courier, order: Order, raw: bytes) -> None:
             courier.report(ACCEPTED)
             return
         order.meta = {**order.meta, "token": token}
-    if order.trace:
-        os.environ["_X_AMZN_TRACE_ID"] = order.trace
     to = order.function
     fallback = courier.settings.fallback_to
     until_ms = order.until_ms

@@ -132,6 +132,7 @@ class Supervisor:
     def _look(self) -> float | None:
         """`_tend`, after whose failure only signals are passed on; the runtime's life depends on this process."""
         if not self._works:
+            self._dispatch.refuse()
             return None
         try:
             return self._tend()
