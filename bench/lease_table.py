@@ -26,7 +26,7 @@ _MEMORY_MB = (FULL_CORE_MB, 512)
 _TIMEOUT_S = 60
 # Each has a new environment, or the time of its own timeout.
 _FEWER = 5
-_HAND_OVER_TIMEOUT_S = 4
+_HAND_OVER_TIMEOUT_S = 3
 
 # In ms: the start with botocore's import, later starts, the hand-over, the end.
 _GOALS = {FULL_CORE_MB: (300, 10, 20, 10), 512: (900, 25, 50, 15)}
@@ -61,7 +61,7 @@ def _at(memory_mb: int, runtime: Runtime, layer: Path, count: int, url: str) -> 
     for (start, end), (start_without, end_without) in zip(*turns, strict=True):
         laters.append(start - start_without)
         ends.append(end - end_without)
-    times = [_hand_overs(runtime, layer, memory_mb, env, max(count // _FEWER, 2)) for env in (with_table, without)]
+    times = [_hand_overs(runtime, layer, memory_mb, env, max(count // 2, 2)) for env in (with_table, without)]
     hand_overs = [with_it - without_it for with_it, without_it in zip(*times, strict=True)]
     return [
         _figure(f"table, first hop, {memory_mb} MB", firsts, goals[0]),
@@ -95,12 +95,11 @@ def _hand_overs(runtime: Runtime, layer: Path, memory_mb: int, env: dict[str, st
         env = {
             **env,
             "CARRYON_TO": "self",
-            "CARRYON_MARGIN": "2s",
+            "CARRYON_MARGIN": "1500ms",
             "AWS_ENDPOINT_URL_LAMBDA": api.url,
-            "TOLD_AT": str(folder / "told-at"),
         }
         log = folder / "log"
-        handler = "app.until_told_then_on"
+        handler = "app.wait_then_on"
         environment = stack.enter_context(Environment(runtime.python, BOOTSTRAP, layer, handler, env, quota, log))
         environment.start()
         for _ in range(count):

@@ -31,3 +31,8 @@ def until_told_then_on(event, context):
 def when(event, context):
     """Return the wall clock."""
     return time.time()
+
+
+def wait_then_on(event, context):
+    """Use no CPU until the alarm, and let it through."""
+    time.sleep(60)

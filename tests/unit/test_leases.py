@@ -45,8 +45,14 @@ def test_a_hop_that_nobody_works_on_is_taken(own):
 
 @pytest.mark.parametrize(
     "own",
-    [record("running"), record("sent", token="another"), record("sent", "me", token="another")],
-    ids=["a live lease", "sent again since", "sent again by this very function"],
+    [
+        record("running"),
+        record("sent", token="another"),
+        record("sent", "me", token="another"),
+        record("running", token="another", lease_until_ms=0),
+        record("failed", token="another"),
+    ],
+    ids=["a live lease", "sent again", "sent again by this very function", "sent again, died", "sent again, failed"],
 )
 def test_a_hop_that_another_has_is_left_to_it(own):
     """Not answered with a success: nobody knows yet how the other one ends."""

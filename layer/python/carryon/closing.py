@@ -24,8 +24,8 @@ FINISHED, FAILED = "finished", "failed"
 
 # No more than that, however much time is left: the answer waits for it.
 _WITHIN_MS = 2_000
-# What the board has room for beside it.
-_RESULT_MAX = 6 << 20
+# What the board has room for, beside what else is said.
+_RESULT_MAX = 7 << 20
 
 
 def is_needed(settings: Settings, invocation: Invocation) -> bool:
@@ -44,8 +44,9 @@ def order(invocation: Invocation, status: str, result: str, margin_ms: int) -> O
     """
     now_ms = int(time.time() * 1000)
     until_ms = min(now_ms + _WITHIN_MS, margins.until_ms(invocation.deadline_ms, margin_ms, os.environ, now_ms))
-    ending: dict[str, Any] = {"status": status, "result_bytes": len(result)}
-    if len(result) <= _RESULT_MAX:
+    ending: dict[str, Any] = {"status": status, "result_bytes": len(result.encode("utf-8", "replace"))}
+    # It lies there as a text within JSON.
+    if len(result) <= _RESULT_MAX and len(json.dumps(result)) <= _RESULT_MAX:
         ending["result"] = result
     return delivery.Order(
         invocation.arn,

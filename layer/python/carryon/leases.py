@@ -86,7 +86,7 @@ def judge(items: Items, hop: dict[str, Any], token: str | None, now_ms: int) -> 
         return Claim(DONE, f"{name} was handed over by {owner}", HANDED, item.get("outcome"))
     if "cancelled_at_ms" in items.get(OF_CHAIN, {}):
         return Claim(CANCELLED, f"Chain {chain} was cancelled before hop {number}")
-    if status == SENT and item.get("token") not in (None, token):
+    if item.get("token") not in (None, token):
         return Claim(TAKEN, f"{name} was sent once more since this envelope was; that one is to run")
     if status == RUNNING and owner != hop["id"] and item["lease_until_ms"] > now_ms:
         left_s = (item["lease_until_ms"] - now_ms) / 1000
