@@ -55,6 +55,35 @@ def test_without_a_target_a_stuck_function_fails_with_its_stack(edge_runtime, la
     assert before["pid"] != after["pid"]
 
 
+def test_no_alarm_interrupts_the_import_of_a_process_that_took_over(edge_runtime, layer, lambda_api, tmp_path):
+    """It imports the function within its first invocation; half a module would be left in it for good."""
+    env = continuing(lambda_api, CARRYON_MARGIN="50%", SEEN=str(tmp_path / "seen"), IMPORT_S="2.4")
+    with Emulator(edge_runtime, FUNCTIONS, "slow_import.handler", layer=layer, env=env, timeout_s=4) as function:
+        before = function.invoke({}).json
+        function.invoke({"do": "swallow"})
+        after = [function.invoke({}) for _ in range(2)]
+
+    # The alarm would have gone off after two seconds.
+    assert after[0].seconds > 2.4
+    assert [result.json["interrupted"] for result in after] == [None, None]
+    assert before["pid"] != after[0].json["pid"] == after[1].json["pid"]
+    assert after[0].events == []
+
+
+def test_a_process_that_took_over_logs_where_the_platform_reads(newest_runtime, layer, lambda_api, tmp_path):
+    """It is told the descriptor that the first one was told, and has it open."""
+    telemetry = tmp_path / "telemetry"
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\nexec 9>>{telemetry}\nexport _LAMBDA_TELEMETRY_LOG_FD=9\nexec "$@"\n')
+    wrapper.chmod(0o755)
+    env = continuing(lambda_api, CARRYON_NEXT_WRAPPER=str(wrapper))
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=env) as function:
+        for count in (1, 2):
+            function.invoke({"do": "log_much"})
+            assert telemetry.read_bytes().count(b"the function's last words") == count
+            function.invoke({"do": "complete_and_get_stuck"})
+
+
 def test_a_stuck_process_that_has_answered_meanwhile_is_left_alone(edge_runtime, layer, lambda_api, sample):
     """Whenever the handler ends around the supervisor's turn: one outcome, and the next invocation is served."""
     env = continuing(lambda_api)
