@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import carryon
 
@@ -26,6 +27,9 @@ BOUNDARY, WHOLE, EARLIER = "boundary", "whole", "earlier"
 _SHARE = 0.5
 # For a few instructions that nothing else comes between.
 _STEP_S = 0.02
+_PACKAGE = os.path.dirname(__file__) + "/"
+# Of the time so far, what captures before the alarm may take.
+_CAPTURES_SHARE = 0.001
 
 
 class Alarm:
@@ -36,6 +40,7 @@ class Alarm:
         self._known: str | None = None
         self._points: Any = None
         self._stepper: Any = None
+        self._spent_for = 0.0
         if shim.state is not None or shim.settings.event_as_left:
             from .safe_points import SafePoints
 
@@ -63,6 +68,27 @@ class Alarm:
             # Never worse than without: whatever the search has met, the alarm is raised.
             self.stop()
         return 0.0
+
+    def capture(self, frame: FrameType) -> None:
+        """Capture the state where it is next whole, for a process that will be stuck, or where nothing is proved then.
+
+        Not if that would take too large a share of the time: what a capture takes does not depend on how long it is.
+        """
+        shim, points = self._shim, self._points
+        if points is None or shim.board is None or frame.f_code.co_filename.startswith(_PACKAGE):
+            return
+        if self._spent_for != shim.watchdog.alarm_at:
+            self._spent_for = shim.watchdog.alarm_at
+            points.spent_s = 0.0
+        left_ms, margin_ms = shim.board.span()
+        elapsed_s = (left_ms - margin_ms) / 1000 - (shim.watchdog.alarm_at - time.time())
+        if points.is_seeking or points.spent_s > elapsed_s * _CAPTURES_SHARE:
+            return
+        self._known = None
+        try:
+            points.seek(frame, once=True)
+        except Exception:
+            points.stop()
 
     def settle(self, frame: FrameType) -> str | None:
         """Decide which state travels, at the place of the exception; returns what is known of it, None without one."""
@@ -117,9 +143,11 @@ class Alarm:
         self._stepper.watch([(stepping.Watched(at.f_code), {offset})], [at])
         return True
 
-    def _capture(self, frame: FrameType, offset: int) -> bool:
+    def _capture(self, frame: FrameType, offset: int, once: bool) -> bool:
         if self._shim.watchdog.shields:
             return False
+        if once:
+            return self._keep(frame, (frame, offset), refuses=False)
         self._keep(frame, (frame, offset))
         self._known = BOUNDARY
         return True
@@ -132,11 +160,16 @@ class Alarm:
             if isinstance(captured, NotCarried):
                 run.keep_state(captured)
 
-    def _keep(self, frame: FrameType, at: tuple[FrameType, int] | None = None) -> None:
+    def _keep(self, frame: FrameType, at: tuple[FrameType, int] | None = None, refuses: bool = True) -> bool:
+        """Keep the state; False for one that cannot travel, which is not said where it does not matter yet."""
         shim = self._shim
         if shim.state is not None:
-            carryon._current_run().keep_state(shim.state.capture(frame), at)
+            captured = shim.state.capture(frame)
+            if not refuses and isinstance(captured, NotCarried):
+                return False
+            carryon._current_run().keep_state(captured, at)
         if shim.board is not None and self._event() is not None:
             from .event_as_left import keep
 
             keep(shim.board, shim.event)
+        return True

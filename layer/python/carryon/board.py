@@ -44,6 +44,8 @@ WAKE_SIGNAL = 40
 # Sent to the runtime process: time is up, and the alarm was not seen; write down where every thread is.
 UNDERSTUDY_SIGNAL = 41
 DUMP_SIGNAL = 42
+# Sent to the runtime process: capture the state at the next place at which it is whole.
+CAPTURE_SIGNAL = 43
 
 EVENT_MAX = ORDER_MAX = FACTS_MAX = STATE_MAX = RESULT_MAX = 8 << 20  # more than the 6 MB that Lambda delivers
 _TEXT_MAX = 3_072

@@ -92,7 +92,7 @@ class Shim:
         carryon._shim = self
         os.register_at_fork(after_in_child=self._detach)
         if self.board is not None:
-            self.watchdog.stand_by()
+            self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
             if self.board.stacks >= 0:
                 from . import stacks
 
@@ -314,12 +314,20 @@ class Shim:
     def _put_off(self, frame: FrameType, is_first: bool) -> float:
         """Look for a better place than the one that the alarm has found; returns for how many seconds at most."""
         self.board_is_used = True
+        wait_s: float = self._get_alarm().put_off(frame, is_first)
+        return wait_s
+
+    def _capture(self, frame: FrameType) -> None:
+        """Capture the state at the next place at which it is whole; the alarm may not find one."""
+        self.board_is_used = True
+        self._get_alarm().capture(frame)
+
+    def _get_alarm(self) -> Any:
         if self._alarm is None:
             from .alarm import Alarm
 
             self._alarm = Alarm(self)
-        wait_s: float = self._alarm.put_off(frame, is_first)
-        return wait_s
+        return self._alarm
 
     def _call_off(self) -> None:
         self._alarm.stop()

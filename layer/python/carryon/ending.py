@@ -64,10 +64,8 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
             return answers.join(report, result)
         if settings.event_as_left:
-            # Of an event that was interrupted at any instruction the one before it is kept.
             is_torn = failure is not None and shim.state_known == "earlier"
-            raw = (board.event() if board else b"") or invocation.raw if is_torn else _event_as_left(board, event)
-            invocation = invocation._replace(raw=raw)
+            invocation = invocation._replace(raw=_event_as_left(board, event, invocation.raw if is_torn else None))
         order = handover.decide(
             settings,
             invocation,
@@ -87,12 +85,22 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         fail(error.kind, error.text, _stack_lines(shim))
 
 
-def _event_as_left(board: on_board.Board | None, event: Any) -> bytes:
+def _event_as_left(board: on_board.Board | None, event: Any, original: bytes | None) -> bytes:
+    """The event as the handler has left it; or, where it was interrupted anywhere, as it was captured before.
+
+    Args:
+        original: the one that may have been captured since; None where the handler has left it in order.
+    """
     from . import event_as_left
 
+    captured = board.event() if board is not None and original is not None else original
+    if captured != original and captured:
+        return captured
     encoded = event_as_left.encode(event)
     if not isinstance(encoded, bytes):
         raise handover.not_carried(encoded)
+    if original is not None:
+        return original
     if board is not None:
         event_as_left.keep(board, event)
     return encoded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from time import perf_counter
 
 from . import boundary, proofs, stepping
 from .contents import DEEP, contents
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 # it goes on.
 NOTHING, NOW, LATER = range(3)
 
+# A search that only captures gives up after that.
+_SEARCH_MAX_S = 0.002
+_STEPS_MAX = 4_000
+_STEPS_AT_ALARM_MAX = 1_000_000
+
 
 class SafePoints:
     """Looks for a place at which to capture the state.
@@ -34,7 +40,7 @@ class SafePoints:
         event: returns what else belongs to the state, None where nothing does.
         dog: raises the exception.
         capture: called where the state is whole, with the frame and the offset of the first instruction of the loop
-            of which a turn has ended there; says whether that worked.
+            of which a turn has ended there, and whether it is before the alarm; says whether that worked.
     """
 
     def __init__(
@@ -42,7 +48,7 @@ class SafePoints:
         state: State | None,
         event: Callable[[], Any],
         dog: Watchdog,
-        capture: Callable[[FrameType, int], bool],
+        capture: Callable[[FrameType, int, bool], bool],
     ) -> None:
         self._state = state
         self._event = event
@@ -56,6 +62,9 @@ class SafePoints:
         self._last: dict[int, int] = {}
         self._leaving_at: tuple[FrameType, int] | None = None
         self._once = False
+        # In seconds: what searches that only capture have taken, and the one that goes on.
+        self.spent_s = 0.0
+        self._searched_s = 0.0
 
     def seek(self, frame: FrameType, once: bool = False) -> int:
         """Begin to look for a boundary, from a frame that was interrupted; NOTHING if there is none to come.
@@ -67,6 +76,15 @@ class SafePoints:
         """
         self.stop()
         self._once = once
+        began = perf_counter()
+        before = self._program
+        come_to = self._begin(frame)
+        # What is known of the program is found out once.
+        if once and self._program is before:
+            self.spent_s += perf_counter() - began
+        return come_to
+
+    def _begin(self, frame: FrameType) -> int:
         frames = proofs.stack(frame, self._dog.caller)
         program = self._know(frames)
         found = boundary.find(program, frames)
@@ -74,13 +92,19 @@ class SafePoints:
             return self._go_to_handler(found, frame)
         if found is None and not any(self._heads(own) for own in self._candidates(program, frames)):
             return NOTHING
-        self._stepper = stepping.start(self._reached)
+        self._stepper = stepping.start(self._reached, _STEPS_MAX if self._once else _STEPS_AT_ALARM_MAX)
         if self._stepper is None:
             return NOTHING
+        self._searched_s = 0.0
         self._target = found
         self._last = {}
         self._watch(program, frames)
         return LATER
+
+    @property
+    def is_seeking(self) -> bool:
+        """Whether a search goes on."""
+        return self._stepper is not None and not self._stepper.has_given_up
 
     def untouched(self, frame: FrameType) -> bool:
         """Whether the state is still that of the last boundary, or of the start."""
@@ -96,6 +120,7 @@ class SafePoints:
         self._target = self._leaving_at = None
         if stepper is not None:
             stepper.stop()
+            self.spent_s += stepper.taken_s
 
     def _know(self, frames: list[FrameType]) -> Program:
         variables = self._state.variables() if self._state is not None else []
@@ -150,6 +175,7 @@ class SafePoints:
 
     def _reached(self, frame: FrameType, offset: int) -> None:
         self._dog.is_busy = True
+        began = perf_counter()
         try:
             come_to = self._look_at(frame, offset)
         except Exception:
@@ -158,6 +184,12 @@ class SafePoints:
             come_to = NOTHING
         finally:
             self._dog.is_busy = False
+        if self._once:
+            taken_s = perf_counter() - began
+            self.spent_s += taken_s
+            self._searched_s += taken_s
+            if self._searched_s > _SEARCH_MAX_S:
+                self.stop()
         # Not in the block above, which would catch it.
         if come_to == NOW:
             self.stop()
@@ -194,7 +226,7 @@ class SafePoints:
         assert program is not None
         return (
             proofs.nobody_else_writes(program, frames)
-            and self._capture(found.frame, found.own.flow.offsets[found.loop.head])
+            and self._capture(found.frame, found.own.flow.offsets[found.loop.head], self._once)
             and proofs.nobody_else_writes(program, frames)
         )
 

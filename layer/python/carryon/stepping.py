@@ -25,22 +25,31 @@ _monitoring: Any = getattr(sys, "monitoring", None)
 Watched = namedtuple("Watched", "code")
 
 _TOOLS = (3, 4)
+# Measured, a step of a trace function.
+_STEP_S = 0.5e-6
 _NAME = "carryon"
 
 
-def start(reached: Reached) -> Monitoring | Tracing | None:
-    """What can follow code here; None where nothing can."""
+def start(reached: Reached, steps_max: int = 1 << 60) -> Monitoring | Tracing | None:
+    """What can follow code here; None where nothing can.
+
+    Args:
+        steps_max: a trace function, which slows all of the program down, gives up after that many.
+    """
     if _monitoring is not None:
         tool = next((one for one in _TOOLS if _monitoring.get_tool(one) is None), None)
         return None if tool is None else Monitoring(tool, reached)
-    return None if sys.gettrace() is not None else Tracing(reached)
+    return None if sys.gettrace() is not None else Tracing(reached, steps_max)
 
 
 # Neither keeps a code object: whoever counts references to them must find none of ours.
 
 
 class Monitoring:
-    """By _monitoring."""
+    """By sys.monitoring, which asks about each instruction once and about those that matter each time."""
+
+    has_given_up = False
+    taken_s = 0.0
 
     def __init__(self, tool: int, reached: Reached) -> None:
         self._tool = tool
@@ -73,7 +82,6 @@ class Monitoring:
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
         if offset not in self._offsets.get(id(code), ()):
-            # Each instruction is asked about once.
             return _monitoring.DISABLE
         del code
         if get_ident() == self._thread:
@@ -84,9 +92,17 @@ class Monitoring:
 class Tracing:
     """By a trace function of this thread."""
 
-    def __init__(self, reached: Reached) -> None:
+    def __init__(self, reached: Reached, steps_max: int) -> None:
         self._reached = reached
         self._offsets: dict[int, set[int]] = {}
+        self._steps = 0
+        self._steps_max = steps_max
+        self.has_given_up = False
+
+    @property
+    def taken_s(self) -> float:
+        """About how much time the steps have taken in which nothing was reached."""
+        return self._steps * _STEP_S
 
     def watch(self, places: Places, frames: Iterable[FrameType]) -> None:
         """Call back at these offsets from now on, in the frames on the stack and in others to come."""
@@ -108,18 +124,27 @@ class Tracing:
                 frame.f_trace_opcodes = False
             frame = frame.f_back
 
+    def _gives_up(self) -> bool:
+        self._steps += 1
+        if self._steps > self._steps_max:
+            self.has_given_up = True
+            self.stop()
+        return self.has_given_up
+
     def _follow(self, frame: FrameType) -> None:
         frame.f_trace = self._on_event
         frame.f_trace_lines = False
         frame.f_trace_opcodes = True
 
     def _on_call(self, frame: FrameType, event: str, _: Any) -> Any:
+        if self._gives_up():
+            return None
         if event == "call" and id(frame.f_code) in self._offsets:
             self._follow(frame)
             return self._on_event
         return None
 
     def _on_event(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "opcode" and frame.f_lasti in self._offsets.get(id(frame.f_code), ()):
+        if not self._gives_up() and event == "opcode" and frame.f_lasti in self._offsets.get(id(frame.f_code), ()):
             self._reached(frame, frame.f_lasti)
         return self._on_event

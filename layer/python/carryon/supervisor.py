@@ -34,6 +34,7 @@ from .standby import Runtimes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .board import Board
+    from .captures import Captures
     from .settings import Settings
 
 _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
@@ -66,6 +67,7 @@ class Supervisor:
         self._runtimes = Runtimes(child, pipe)
         self._settings = settings
         self._dispatch = Dispatch(board, settings, self._runtimes.leave)
+        self._captures: Captures | None = None
         self._prepared_for = 0
         self._dumped_for = 0
         self._done_with = 0
@@ -175,9 +177,12 @@ class Supervisor:
         phase = words[PHASE]
         if phase == LEFT:
             return self._rescue(alarm_at_ms, phase)
+        ask_in_s = None
+        if phase == RUN and (self._settings.state or self._settings.event_as_left):
+            ask_in_s = self._ask(alarm_at_ms, left_ms, margin_ms)
         prepare_in_s = self._in_s(-warm_up_before_alarm_ms(os.environ, left_ms - margin_ms))
         if prepare_in_s > 0:
-            return prepare_in_s
+            return prepare_in_s if ask_in_s is None else min(prepare_in_s, ask_in_s)
         self._prepare(alarm_at_ms)
         take_over_after_ms = margin_ms - (rescue // 2 if phase in (HANDED, ANSWERED) else rescue)
         take_over_in_s = self._in_s(take_over_after_ms)
@@ -193,11 +198,21 @@ class Supervisor:
             return self._rescue(alarm_at_ms, phase)
         if phase != RUN:
             return dump_in_s
+        if ask_in_s is not None:
+            dump_in_s = min(dump_in_s, ask_in_s)
         understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
         if understudy_in_s <= 0:
             os.kill(self._child, UNDERSTUDY_SIGNAL)
             understudy_in_s = _UNDERSTUDY_AGAIN_S
         return min(understudy_in_s, dump_in_s)
+
+    def _ask(self, alarm_at_ms: int, left_ms: int, margin_ms: int) -> float | None:
+        """Have the child capture its state from time to time; returns in how many seconds to look again."""
+        if self._captures is None:
+            from .captures import Captures
+
+            self._captures = Captures(self._in_s)
+        return self._captures.tend(self._child, alarm_at_ms, left_ms, margin_ms)
 
     def _dump(self, alarm_at_ms: int, within_s: float) -> None:
         """Have the child write where its threads are; it may have to wait for its share of the CPU to do so."""

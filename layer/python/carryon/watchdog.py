@@ -11,7 +11,7 @@ import sys
 from os import getpid
 from time import monotonic, time
 
-from .board import UNDERSTUDY_SIGNAL
+from .board import CAPTURE_SIGNAL, UNDERSTUDY_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Watchdog:
         self._clock = clock
         self._put_off = put_off
         self._call_off = call_off
+        self._on_ask: Callable[[FrameType], None] | None = None
         self._waits_until = 0.0
         self._pid = getpid()
         self.alarm_at = 0.0
@@ -84,9 +85,19 @@ class Watchdog:
         self._traced: FrameType | None = None
         self._tracer: Any = None
 
-    def stand_by(self) -> None:
-        """Take the understudy's signal, for as long as this process lives."""
+    def stand_by(self, on_ask: Callable[[FrameType], None] | None = None) -> None:
+        """Take the understudy's signal, for as long as this process lives.
+
+        Args:
+            on_ask: called with the interrupted frame where the state is to be captured before the alarm; must not
+                raise.
+        """
         _signal.signal(UNDERSTUDY_SIGNAL, self._on_understudy)
+        if on_ask is not None:
+            self._on_ask = on_ask
+            _signal.signal(CAPTURE_SIGNAL, self._on_capture)
+            # Nobody is to notice: what waits in a system call goes on waiting.
+            _signal.siginterrupt(CAPTURE_SIGNAL, False)
 
     def arm(self, caller: FrameType, now: float, alarm_at: float) -> bool:
         """Set the alarm; False if a handler that Python does not know has the signal.
@@ -177,6 +188,19 @@ class Watchdog:
         # The supervisor sends it again until it has had an effect.
         if self.phase in (CALLING, WAITING) and getpid() == self._pid and self.alarm_at - self._clock() <= _TOLERANCE_S:
             self._fire(frame)
+
+    def _on_capture(self, _: int, frame: FrameType | None) -> None:
+        if self.phase != CALLING or self.shields or self.is_busy or frame is None or getpid() != self._pid:
+            return
+        at: FrameType | None = frame
+        while at is not None and at.f_back is not self.caller:
+            at = at.f_back
+        if at is not None and self._on_ask is not None:
+            # What is begun here is called off when the handler ends.
+            self._waits_until = self._waits_until or monotonic()
+            self.is_busy = True
+            self._on_ask(frame)
+            self.is_busy = False
 
     def _fire(self, frame: FrameType | None) -> bool:
         """Raise in the handler; False if this is not the handler, or a block of it that must not be interrupted."""

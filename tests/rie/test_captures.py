@@ -1,0 +1,30 @@
+"""A process that is stuck, and hears of no alarm, has captured its state before."""
+
+import json
+
+from tests.support.emulator import Emulator
+from tests.support.functions import FUNCTIONS, continuing
+
+
+def test_a_process_that_is_stuck_in_c_hands_on_the_state_of_an_iteration_before(edge_runtime, layer, lambda_api):
+    """From half of the time on it is captured again and again; the iteration that it is of was whole."""
+    env = continuing(lambda_api, CARRYON_STATE="a,b")
+    with Emulator(edge_runtime, FUNCTIONS, "late_stuck.handler", layer=layer, env=env, timeout_s=2) as function:
+        result = function.invoke({"seconds": 1.4})
+        (call,) = lambda_api.calls
+        after = function.invoke(json.dumps({**call.json, "ask": True}).encode())
+
+    assert result.events == ["rescued", "continued"]
+    state = call.json["carryon"]["state"]
+    assert state["a"] == state["b"] > 0
+    assert after.json == [state["a"], state["b"]]
+
+
+def test_a_function_that_is_done_in_time_is_asked_for_nothing_that_it_could_see(edge_runtime, layer, lambda_api):
+    """Neither a line nor another result; what the search has begun ends with the handler."""
+    env = continuing(lambda_api, CARRYON_STATE="a,b")
+    with Emulator(edge_runtime, FUNCTIONS, "tracing.handler", layer=layer, env=env, timeout_s=2) as function:
+        results = [function.invoke({"seconds": 1.2}) for _ in range(2)]
+
+    assert [result.json for result in results] == [{"traced": False, "monitored": []}] * 2
+    assert [result.lines for result in results] == [[], []]
