@@ -224,8 +224,8 @@ def _by_table(items: Mapping[int, Mapping[str, Any]], failure: Failure, now_ms: 
         return Verdict("keep", f"it has failed in hop {max(later)} since; the record of that is the one to send")
     if later or own.get("status") in ("handed", "finished"):
         return Verdict("skip", "it has gone on from there")
+    if own.get("token") not in (None, failure.token):
+        return Verdict("keep", "it was sent once more since, and that envelope is the one to run")
     if own.get("status") == "running" and own.get("lease_until_ms", 0) > now_ms:
         return Verdict("keep", "it is running")
-    if own.get("status") == "sent" and own.get("token") not in (None, failure.token):
-        return Verdict("keep", "it was sent once more since, and that envelope is the one to run")
     return None
