@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from . import envelope, leases, parcels, sealing, unsealing
+from . import envelope, leases, parcels, sealing, signing, unsealing
 from .board import ACCEPTED
 from .closing import FINISHED
-from .verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode
+from .verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def _verdict(courier: Courier, order: Order, raw: bytes) -> Verdict:
         verdict = _verdict_of_lease(courier, order, opened[0] if opened is not None else {}) or Verdict(RUN)
         if opened is not None and parcels.MEMBER in opened[0] and verdict.kind == RUN:
             verdict = verdict._replace(received=unsealing.fetch(courier, order, opened[0]))
-    except unsealing.BadEnvelope as error:
-        return Verdict(BAD_ENVELOPE, f"The envelope is refused: {error}")
+    except signing.BadEnvelope as error:
+        return refuse(error)
     return verdict
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from . import attempts
 from .settings import MIN_KEY_LENGTH
 
 TYPE_CHECKING = False
@@ -30,12 +29,18 @@ class Keys:
     Args:
         places: keys, and ARNs of SSM parameters and Secrets Manager secrets.
         client: called with a service, a region and a time in ms; returns a botocore client whose attempts fit into it.
+            Not needed where the keys are plain.
     """
 
-    def __init__(self, places: tuple[str, ...], client: Callable[[str, str, int], Any]) -> None:
+    def __init__(self, places: tuple[str, ...], client: Callable[[str, str, int], Any] | None = None) -> None:
         self._places = places
         self._client = client
         self._fetched: dict[tuple[str, str], tuple[float, bytes]] = {}
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether nobody has to be asked for any of them."""
+        return not any(map(_service, self._places))
 
     def get_ready(self, within_ms: int) -> None:
         """Make the client that fetches the key that signs; the key itself only when it is asked for."""
@@ -92,9 +97,12 @@ class Keys:
         return key
 
     def _client_for(self, arn: str, left_ms: int) -> Any:
+        assert self._client is not None
         return self._client(_service(arn), arn.split(":")[3], min(left_ms, _WITHIN_MS))
 
     def _fetch(self, arn: str, stage: str, until_ms: int) -> bytes:
+        from . import attempts
+
         client = self._client_for(arn, until_ms - int(time.time() * 1000))
         if _service(arn) == "ssm":
             request = {"Name": arn, "WithDecryption": True}

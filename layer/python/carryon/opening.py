@@ -14,7 +14,8 @@ from importlib import import_module
 from . import closing, delivery, ending, envelope, handover, margins
 from .board import ACCEPTED, ATTENDED
 from .invocation import Invocation
-from .verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode
+from .keys import Keys
+from .verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _guards_all(shim: Shim) -> bool:
 
 
 def _open(shim: Shim, client: Any, handler: Handler, invocation: Invocation, opened: Opened) -> tuple[Handler, Opened]:
-    verdict = _ask(shim, invocation)
+    verdict = _ask(shim, invocation, opened)
     if verdict.kind != RUN:
         return _bracket_refusal(shim, invocation, verdict), opened
     if opened is not None:
@@ -101,29 +102,44 @@ def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, conte
     call: Handler = go_on
     if taken is None:
         if settings.signing_keys:
-            text = "the event has a member carryon and is no envelope"
-            call = _bracket_refusal(shim, invocation, Verdict(BAD_ENVELOPE, text))
+            call = _bracket_refusal(shim, invocation, refuse("the event has a member carryon and is none"))
         elif _guards_all(shim):
             call, _ = _open(shim, None, go_on, invocation, None)
     else:
         carried, event = taken
         as_received, invocation = invocation, invocation._replace(carried=carried)
         whole = as_received._replace(carried=carried)
-        call, opened = _open(shim, None, go_on, whole, (carried, b""))
+        call, opened = _open(shim, None, go_on, whole, (carried, json.dumps(event).encode()))
         if opened is not None:
             carried, raw = opened
-            event = json.loads(raw) if raw else event
+            event = json.loads(raw)
         invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
         if shim.board is not None:
             put_on_board(shim.board, invocation)
     return call(event, context)
 
 
-def _ask(shim: Shim, invocation: Invocation) -> Verdict:
+def _ask(shim: Shim, invocation: Invocation, opened: Opened) -> Verdict:
+    settings = shim.settings
     try:
+        if opened is not None and settings.table is None and "parcel" not in opened[0]:
+            keys = Keys(settings.signing_keys)
+            if keys.are_plain:
+                return _check_here(invocation, opened, keys)
         return _have_it_looked_at(shim, invocation)
     except Exception as error:
         return _failed(f"{type(error).__name__}: {error}")
+
+
+def _check_here(invocation: Invocation, opened: tuple[dict[str, Any], bytes], keys: Keys) -> Verdict:
+    """What a courier would find out, whose start alone takes ten times as long."""
+    from . import signing
+
+    try:
+        signing.check(*opened, invocation.arn, keys, invocation.deadline_ms)
+    except signing.BadEnvelope as error:
+        return refuse(error)
+    return Verdict(RUN)
 
 
 def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:

@@ -14,12 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from .keys import Keys
+
 MEMBER = "sig"
 
 _VERSION = "v1"
 # So that no other use of the same key makes a signature that is good here.
 _PURPOSE = b"carryon envelope v1\n"
 _ARN_PARTS = 7  # of a function's, without version or alias
+
+
+class BadEnvelope(Exception):
+    """An envelope that is refused; the text says why and has nothing of it."""
+
+
+def check(meta: dict[str, Any], event: bytes, function: str, keys: Keys, until_ms: int) -> None:
+    """See that an envelope is signed for the function that it has come to.
+
+    Args:
+        meta: its members.
+        event: what it carries, JSON.
+        function: ARN of the function.
+        until_ms: wall clock at which nobody waits for a key any longer.
+
+    Raises:
+        BadEnvelope: it is not.
+        KeyUnavailable: nobody could find out.
+    """
+    if MEMBER not in meta:
+        raise BadEnvelope("it is not signed")
+    while not is_signed(meta, event, function, keys.each(until_ms)):
+        # It may have been signed with a key that has just come into use.
+        if not keys.forget():
+            raise BadEnvelope("its signature is not good for this function and this content")
 
 
 def sign(meta: dict[str, Any], event: bytes, function: str, key: bytes) -> dict[str, Any]:

@@ -15,31 +15,11 @@ if TYPE_CHECKING:
 _SAME = ("chain", "hop", "parent", "started_at_ms")
 
 
-class BadEnvelope(Exception):
-    """An envelope that is refused; the text says why and has nothing of it."""
-
-
 def check_signature(courier: Courier, order: Order, meta: dict[str, Any], event: bytes) -> None:
-    """See that an envelope is signed for this function, where there are keys.
-
-    Args:
-        order: of the opening.
-        meta: the members of the envelope.
-        event: what it carries.
-
-    Raises:
-        BadEnvelope: it is not.
-        KeyUnavailable: nobody could find out.
-    """
-    if not courier.settings.signing_keys:
-        return
-    if signing.MEMBER not in meta:
-        raise BadEnvelope("the envelope is not signed")
-    courier.report(PENDING, "no answer from where the signing keys are")
-    while not signing.is_signed(meta, event, order.function, courier.keys.each(order.until_ms)):
-        # It may have been signed with a key that has just come into use.
-        if not courier.keys.forget():
-            raise BadEnvelope("the signature is not good for this function and this content")
+    """See that an envelope is signed for this function, where there are keys; see `signing.check`."""
+    if courier.settings.signing_keys:
+        courier.report(PENDING, "no answer from where the signing keys are")
+        signing.check(meta, event, order.function, courier.keys, order.until_ms)
 
 
 def fetch(courier: Courier, order: Order, meta: dict[str, Any]) -> bytes:
@@ -63,9 +43,9 @@ def fetch(courier: Courier, order: Order, meta: dict[str, Any]) -> bytes:
     except parcels.NotHad as error:
         if error.is_gone:
             raise LookupError(f"{error}; its hop has handed over before, or the bucket has let it expire") from None
-        raise BadEnvelope(str(error)) from None
+        raise signing.BadEnvelope(str(error)) from None
     inner = envelope.unwrap(stored)
     if inner is None or parcels.MEMBER in inner[0] or any(inner[0][name] != meta[name] for name in _SAME):
-        raise BadEnvelope("the stored envelope is not the one that was sent")
+        raise signing.BadEnvelope("the stored one is not the one that was sent")
     check_signature(courier, order, *inner)
     return stored

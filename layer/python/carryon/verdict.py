@@ -14,6 +14,11 @@ FAILED = "failed"
 Verdict = namedtuple("Verdict", "kind text details received", defaults=("", {}, None))
 
 
+def refuse(reason: object) -> Verdict:
+    """The verdict on an envelope that is refused, with no word of what it says."""
+    return Verdict(BAD_ENVELOPE, f"The envelope is refused: {reason}")
+
+
 def encode(verdict: Verdict) -> bytes:
     """As it lies on the board."""
     head = json.dumps([verdict.kind, verdict.text, verdict.details, verdict.received is not None])
