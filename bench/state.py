@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STATE = {"CARRYON_STATE": "count,total"}
 _PROGRAMS = ("computing", "waiting", "helpers")
-_MARGIN_S = 0.1
+_MARGIN_S = 0.15
 _SHORT = {"CARRYON_MARGIN": f"{int(_MARGIN_S * 1000)}ms"}
 
 LATER_GOAL_MS = 2
@@ -52,11 +52,13 @@ def torn(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
         states, copies = [], []
         for number in range(count):
             event = {"program": _PROGRAMS[number % len(_PROGRAMS)], "after_s": chance.uniform(0.02, 0.06)}
-            states.append(_invoke(layered, event, chance.uniform(0.2, 0.3)))
+            served = layered.serve(json.dumps(event).encode(), chance.uniform(0.3, 0.4))
+            # On a busy machine the supervisor may have had to answer.
+            states.append(None if served.is_error else served.answer)
             copies.append(_invoke(plain, event, 3))
     carried = [state for state in states if state]
     return [
-        Figure("torn states", sum(map(_is_torn, carried)), "", 0, {"count": count, "new ones": len(carried)}),
+        Figure("torn states", sum(map(_is_torn, carried)), "", 0, {"count": count, "captured": len(carried)}),
         Figure("  with a plain signal handler", sum(map(_is_torn, copies)), "", None, {"count": count}),
     ]
 
@@ -177,7 +179,7 @@ def _invoke(environment: Environment, event: dict[str, Any], timeout_s: float) -
 
 
 def _late_ms(environment: Environment, event: dict[str, Any]) -> float:
-    served = environment.serve(json.dumps(event).encode(), 0.25)
+    served = environment.serve(json.dumps(event).encode(), 0.35)
     return served.answer * 1e3 - (served.deadline_ms - _MARGIN_S * 1e3)
 
 
