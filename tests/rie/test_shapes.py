@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+import carryon
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 from tests.support.lambda_api import LambdaApi
@@ -61,6 +62,7 @@ GROUPS = {
             "match_in_a_loop",
             "walrus",
             "early_return",
+            "long_iterations",
             "very_short_iterations",
         ),
     ),
@@ -130,9 +132,7 @@ def test_a_chain_ends_as_one_long_run_would(name, python, layer, sample, tmp_pat
     group = GROUPS[name]
     seeds = [f"{name} on {python}, chain {number}" for number in range(sample(full=4, short=1))]
     wanted = {
-        (seed, shape): Chain(SHAPES, f"{group.file}.handler", {}).run_uninterrupted(
-            {**event_of(seed, shape, tmp_path / "whole"), "pace_s": 0}
-        )
+        (seed, shape): uninterrupted(group, event_of(seed, shape, tmp_path / "whole"))
         for seed in seeds
         for shape in group.shapes
     }
@@ -149,6 +149,13 @@ def test_a_chain_ends_as_one_long_run_would(name, python, layer, sample, tmp_pat
         if end.result != wanted[end.seed, end.shape] or not end.states or end.left_open
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def uninterrupted(group, event):
+    """The result of one long run, here and without waiting."""
+    # What the calls of carryon keep without the layer, they keep for the whole process.
+    carryon._run = None
+    return Chain(SHAPES, f"{group.file}.handler", {}).run_uninterrupted({**event, "pace_s": 0})
 
 
 def event_of(seed, shape, folder):
@@ -206,7 +213,7 @@ def test_with_a_plain_signal_handler_it_would_not(name, sample, tmp_path):
     for shape in group.shapes[: sample(full=len(group.shapes), short=1)]:
         rate = RATE.get(shape, USUAL_RATE)
         event = {"shape": shape, "items": int(rate * 1.2), "pace_s": 0.15 / USUAL_RATE, "folder": str(tmp_path / shape)}
-        wanted = Chain(SHAPES, f"{group.file}.handler", {}).run_uninterrupted({**event, "pace_s": 0})
+        wanted = uninterrupted(group, event)
         chains = ({**event, "folder": f"{event['folder']}-{seed}"} for seed in range(PLAIN_CHAINS_MAX))
         if not any(plain(group, chain, seed) != wanted for seed, chain in enumerate(chains)):
             lucky.append(shape)
