@@ -100,3 +100,17 @@ def test_a_parcel_that_cannot_be_had_fails_the_hop(make_function, s3):
     assert unknown["errorType"] == "Carryon.OpeningFailed"
     assert "CARRYON_BUCKET" in unknown["errorMessage"]
     assert stored(s3) == [key]
+
+
+def test_what_the_target_finds_too_large_goes_by_the_bucket_as_well(make_function, s3, lambda_api):
+    """Limits change, and are not the same everywhere."""
+    function = make_function("work.heavy", env={**BUCKET, "AWS_ENDPOINT_URL_LAMBDA": lambda_api.url})
+    lambda_api.fail("RequestTooLargeException")
+
+    function.send({"steps": 250, "bytes": 5})
+    (hop,) = function.wait_for(1)
+
+    refused, accepted = lambda_api.calls
+    assert hop.events[-1] == "continued"
+    assert refused.json["carryon"]["state"]["ballast"] == "xxxxx"
+    assert [accepted.json["carryon"]["parcel"]["key"]] == stored(s3)

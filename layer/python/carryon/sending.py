@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Of the time that is left, for the second target where there is one.
 _FALLBACK_SHARE = 0.4
 _RECURSION = "RecursiveInvocationException"
+_TOO_LARGE = "RequestTooLargeException"
 
 
 def deliver(courier: Courier, order: Order, raw: bytes) -> None:
@@ -83,7 +84,7 @@ def _send(courier: Courier, order: Order, raw: bytes, function: str, until_ms: i
     except Exception as error:
         return REFUSED, attempts.describe(error)
     cause = "no time was left"
-    is_in_doubt = False
+    is_in_doubt = is_in_bucket = False
     attempt = 0
     while until_ms - time.time() * 1000 > attempts.ATTEMPT_MIN_MS:
         courier.report(SENDING, cause)
@@ -93,6 +94,11 @@ def _send(courier: Courier, order: Order, raw: bytes, function: str, until_ms: i
             cause = attempts.describe(error)
         except ClientError as error:
             cause = _explained(attempts.describe(error))
+            if _TOO_LARGE in cause and courier.settings.bucket and not is_in_bucket:
+                # Here the limit is another than the one we know.
+                is_in_bucket = True
+                request["Payload"] = sealing.seal(courier, order, raw, function, max_bytes=0)
+                continue
             if not attempts.is_passing(error.response):
                 break
         except HTTPClientError as error:
