@@ -86,15 +86,17 @@ def test_a_process_that_took_over_logs_where_the_platform_reads(newest_runtime, 
 
 def test_a_stuck_process_that_has_answered_meanwhile_is_left_alone(edge_runtime, layer, lambda_api, sample):
     """Whenever the handler ends around the supervisor's turn: one outcome, and the next invocation is served."""
-    env = continuing(lambda_api)
+    # Twice the default, as a machine that is kept busy may not run anybody for a tenth of a second.
+    env = continuing(lambda_api, CARRYON_MARGIN="1s")
     outcomes = set()
     with Emulator(edge_runtime, FUNCTIONS, "work.handler", layer=layer, env=env) as function:
         function.invoke({"do": "echo"})
-        for seconds in range(200, 300, 100 // sample(20, 4)):
+        for seconds in range(450, 550, 100 // sample(20, 4)):
             calls = len(lambda_api.calls)
             result = function.invoke({"do": "clean_up_for", "seconds": seconds / 1000})
             outcomes.add(tuple(result.events))
-            assert result.json["carryon"]["continued"] is True
+            assert not result.timed_out, result
+            assert result.json["carryon"]["continued"] is True, result
             assert len(lambda_api.calls) == calls + 1
             assert function.invoke({"do": "echo"}).json == {"do": "echo"}
         processes.wait_until(lambda: len(function.processes()) == 2, 5, "processes are left")
