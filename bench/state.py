@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import statistics
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from figures import BOOTSTRAP, Figure
@@ -15,8 +17,6 @@ from runtime_api import Environment
 from tests.support.lambda_api import LambdaApi
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.runtimes import Runtime
 
 _STATE = {"CARRYON_STATE": "count,total"}
@@ -38,6 +38,7 @@ _USUAL_S = 3e-6
 _LOST_TIMEOUT_S = 3
 _LOST_MARGIN_S = 0.5
 _LOST_SHARE = 0.01
+_LOST_TURNS_MAX = 3
 
 
 def torn(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
@@ -151,7 +152,8 @@ def lost(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
 def _lost_ms(runtime: Runtime, layer: Path, step_s: float, is_stuck: bool, count: int) -> list[float]:
     chance = random.Random(step_s)
     taken = []
-    with LambdaApi() as api:
+    with LambdaApi() as api, tempfile.TemporaryDirectory() as folder:
+        told_at = Path(folder) / "told-at"
         env = {
             "CARRYON_TO": "self",
             "AWS_ENDPOINT_URL": api.url,
@@ -160,18 +162,18 @@ def _lost_ms(runtime: Runtime, layer: Path, step_s: float, is_stuck: bool, count
         }
         with Environment(runtime.python, BOOTSTRAP, layer, "progress.lose", env) as environment:
             environment.start()
-            for number in range(1, count + 1):
+            for _ in range(count * _LOST_TURNS_MAX):
                 stuck_after_s = chance.uniform(0.6, 0.8) * _LOST_TIMEOUT_S if is_stuck else 0
-                event = json.dumps({"step_s": step_s, "stuck_after_s": stuck_after_s}).encode()
-                served = environment.serve(event, _LOST_TIMEOUT_S)
-                if served.is_error or len(api.calls) != number:
-                    raise RuntimeError(f"not carried on: {served.answer}")
-                deadline = served.deadline_ms / 1000
-                until = deadline - (_LOST_TIMEOUT_S - stuck_after_s if is_stuck else _LOST_MARGIN_S)
-                began = deadline - _LOST_TIMEOUT_S
+                event = {"step_s": step_s, "stuck_after_s": stuck_after_s, "told_at": str(told_at)}
+                served = environment.serve(json.dumps(event).encode(), _LOST_TIMEOUT_S)
+                if len(api.calls) == len(taken):
+                    continue  # on a busy machine the courier may be late, which is measured elsewhere
+                began = served.deadline_ms / 1000 - _LOST_TIMEOUT_S
                 state: dict[str, float] = api.calls[-1].json["carryon"].get("state", {})
-                taken.append((until - (state.get("ended_at") or began)) * 1e3)
-    return taken
+                taken.append((float(told_at.read_text()) - (state.get("ended_at") or began)) * 1e3)
+                if len(taken) == count:
+                    return taken
+    raise RuntimeError(f"carried on {len(taken)} of {count * _LOST_TURNS_MAX} times: {served.answer}")
 
 
 def _invoke(environment: Environment, event: dict[str, Any], timeout_s: float) -> Any:

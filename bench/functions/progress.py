@@ -134,11 +134,18 @@ def gaps(event, context):
 
 
 def lose(event, context):
-    """Work in steps, and after a while, if asked for, be stuck in C code that holds the GIL."""
+    """Work in steps, and after a while, if asked for, be stuck in C code that holds the GIL; say when that was."""
     global count, ended_at
     stuck_at = time.time() + (event["stuck_after_s"] or 1e9)
-    while time.time() < stuck_at:
-        spin(event["step_s"])
-        count += 1
-        ended_at = time.time()
-    ctypes.PyDLL(None).sleep(60)
+    try:
+        while time.time() < stuck_at:
+            time.sleep(event["step_s"])
+            count += 1
+            ended_at = time.time()
+    finally:
+        with open(event["told_at"], "w") as file:
+            file.write(repr(time.time()))
+    library = ctypes.PyDLL(None)
+    mutex = ctypes.create_string_buffer(64)
+    library.pthread_mutex_lock(mutex)
+    library.pthread_mutex_lock(mutex)
