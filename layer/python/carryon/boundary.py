@@ -41,7 +41,8 @@ def find(program: Program, frames: list[FrameType]) -> Boundary | None:
         if not again:
             touched = touched & around[0].body if around else set()
         if touched:
-            fitting = [loop for loop in around if touched <= loop.body and is_usable(own, loop)]
+            turning = [turns(own, loop) for loop in around if touched <= loop.body]
+            fitting = [loop for loop in turning if loop is not None]
             if fitting:
                 best = Boundary(frame, own, fitting[-1])
             elif not again:
@@ -56,9 +57,15 @@ def find(program: Program, frames: list[FrameType]) -> Boundary | None:
     return best
 
 
-def is_usable(own: Own, loop: loops.Loop) -> bool:
-    """Whether all that happens in a turn happens between two passes of the loop's head."""
-    return loop.head is not None and own.places.isdisjoint(loops.test(own.flow, loop))
+def turns(own: Own, loop: loops.Loop) -> loops.Loop | None:
+    """The loop with its head where its turns begin; None where they do not all begin at one place."""
+    if loop.head is None:
+        return None
+    conditions = loops.conditions(own.flow, loop)
+    if all(map(own.places.isdisjoint, conditions)):
+        return loop
+    # The condition touches: a turn begins with it, and not behind it.
+    return loop._replace(head=min(map(min, conditions))) if all(conditions) else None
 
 
 def ends_turn(own: Own, loop: loops.Loop, last: int) -> bool:
@@ -79,9 +86,14 @@ def is_untouched(program: Program, frames: list[FrameType], boundary: Boundary |
         own = program.of(frame)
         is_boundary = boundary is not None and frame is boundary.frame
         begun = begun or is_boundary
-        if not begun or own is None:
+        if own is None:
             continue
         at = own.flow.at(frame.f_lasti)
+        if not begun:
+            # The loop asks a generator for its next item: it may have touched since that began its turn.
+            if any(at in loop.body and own.places & loop.body - {at} for loop in own.loops):
+                return False
+            continue
         head = boundary.loop.head if boundary is not None and is_boundary else None
         if at == head:
             continue

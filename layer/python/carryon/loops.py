@@ -50,18 +50,18 @@ def turn(flow: Flow, loop: Loop, last: int) -> set[int]:
     return passed
 
 
-def test(flow: Flow, loop: Loop) -> set[int]:
-    """The places of the condition of a `while`, which stands before the loop once more, for its first turn.
+def conditions(flow: Flow, loop: Loop) -> list[set[int]]:
+    """For each jump to the loop's head, the places of the condition before it: of a `while`, else there are none.
 
-    Its head is then what comes after the condition: a turn as the program has it ends before that.
+    The condition stands before the loop once more, for its first turn, and the head is what comes after it: a turn as
+    the program has it ends before the condition.
     """
-    found: set[int] = set()
     before = [at for at in flow.predecessors[loop.head] if at not in loop.body]
-    for last in flow.predecessors[loop.head]:
-        if last in loop.body:
-            for other in before:
-                found.update(_in_common(flow, last, other))
-    return found
+    return [
+        {at for other in before for at in _in_common(flow, last, other)}
+        for last in flow.predecessors[loop.head]
+        if last in loop.body
+    ]
 
 
 def _in_common(flow: Flow, last: int, other: int) -> Iterator[int]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .boundary import Boundary
+    from .loops import Loop
     from .program import Own
     from .state import State
     from .watchdog import Watchdog
@@ -149,9 +150,7 @@ class SafePoints:
         offsets = own.flow.offsets
         target = self._target.loop if self._target is not None and self._target.own is own else None
         return {
-            offsets[loop.head]
-            for loop in own.loops
-            if boundary.is_usable(own, loop) and (loop is target or not own.places.isdisjoint(loop.body))
+            offsets[loop.head] for loop in self._turning(own) if loop == target or not own.places.isdisjoint(loop.body)
         }
 
     def _watch(self, program: Program, frames: list[FrameType]) -> None:
@@ -166,12 +165,15 @@ class SafePoints:
     def _lasts(self, own: Own) -> set[int]:
         """The offsets before a head from which it matters where control came from."""
         found: set[int] = set()
-        for loop in own.loops:
-            if boundary.is_usable(own, loop):
-                lasts = [at for at in own.flow.predecessors[loop.head] if at in loop.body]
-                if not all(boundary.ends_turn(own, loop, at) for at in lasts):
-                    found.update(own.flow.offsets[at] for at in lasts)
+        for loop in self._turning(own):
+            lasts = [at for at in own.flow.predecessors[loop.head] if at in loop.body]
+            if not all(boundary.ends_turn(own, loop, at) for at in lasts):
+                found.update(own.flow.offsets[at] for at in lasts)
         return found
+
+    def _turning(self, own: Own) -> list[Loop]:
+        turning = [boundary.turns(own, loop) for loop in own.loops]
+        return [loop for loop in turning if loop is not None]
 
     def _reached(self, frame: FrameType, offset: int) -> None:
         self._dog.is_busy = True
@@ -204,8 +206,7 @@ class SafePoints:
         at = own.flow.at(offset)
         last = self._last.pop(id(frame), None)
         self._last[id(frame)] = at
-        heads = [loop for loop in own.loops if loop.head == at]
-        if not heads:
+        if all(loop.head != at for loop in self._turning(own)):
             return LATER
         target = self._target
         is_target = target is not None and target.frame is frame and target.loop.head == at

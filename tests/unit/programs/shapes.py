@@ -463,6 +463,23 @@ def handler(event, context):
         b += 1
         # boundary
 """,
+    "condition_of_two_that_writes": """
+def take():
+    global a
+    a += 1
+    burn()
+    return a
+
+
+def handler(event, context):
+    global b
+    # boundary
+    while b < LAST and take() < LAST:
+        burn()
+        b += 1
+        burn()
+        # boundary
+""",
     "several_at_once": """
 def handler(event, context):
     global a, b
@@ -741,7 +758,6 @@ def handler(event, context):
 
 # Where nothing can be proved, or what is proved says that too little was done.
 UNPROVED = {
-    "condition_that_writes",
     "coroutine_suspended_between_writes",
     "generator_and_its_consumer",
     "thread_with_main_in_join",
