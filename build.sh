@@ -55,7 +55,7 @@ run_lint() {
 run_test() {
     run_lint
     run_setup
-    run_pytest 20m "$@"
+    run_pytest 30m "$@"
 }
 
 run_soak() {
@@ -80,7 +80,7 @@ run_pytest() {
     shift
     run_build
     # Tests wait more than they compute, so there are more workers than cores.
-    local workers=$(($(nproc) * 2))
+    local workers=$(($(nproc) * 5 / 2))
     timeout --foreground --signal INT --kill-after 1m "$limit" \
         "$VENV_PYTHON" -m pytest --numprocesses "$workers" --dist loadgroup "$@"
 }
