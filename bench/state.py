@@ -32,8 +32,8 @@ CAPTURES_GOAL_PERCENT = 0.1
 # From half of the time on there are captures; 1.2 s before the alarm the courier begins to use the CPU.
 _CAPTURES_TIMEOUT_S = 10
 _CAPTURES_FROM_S, _CAPTURES_TO_S = 5.1, 7.4
-# An iteration takes a tenth of that.
-_USUAL_S = 3e-6
+# Of an iteration and a timer interrupt; a capture takes a tenth of a millisecond or more.
+_USUAL_S = 5e-5
 
 _LOST_TIMEOUT_S = 3
 _LOST_MARGIN_S = 0.5
@@ -115,8 +115,8 @@ def captures(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
             environment.start()
         for _ in range(count):
             for environment, into in order:
-                lost_s, longest_s = _invoke(environment, event, _CAPTURES_TIMEOUT_S)
-                into.append(lost_s / (_CAPTURES_TO_S - _CAPTURES_FROM_S) * 100)
+                share, longest_s = _invoke(environment, event, _CAPTURES_TIMEOUT_S)
+                into.append(share * 100)
                 if into is shares[1]:
                     longest.append(longest_s * 1e3)
             order.reverse()
