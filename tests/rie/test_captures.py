@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 
@@ -28,3 +30,14 @@ def test_a_function_that_is_done_in_time_is_asked_for_nothing_that_it_could_see(
 
     assert [result.json for result in results] == [{"traced": False, "monitored": []}] * 2
     assert [result.lines for result in results] == [[], []]
+
+
+@pytest.mark.parametrize("wait", ["sleep", "poll", "select"])
+def test_no_wait_in_c_of_a_function_in_time_is_cut_short(wait, edge_runtime, layer, lambda_api):
+    """Interrupted, sleep says how much was left, the others that there was an error."""
+    env = continuing(lambda_api, CARRYON_STATE="a")
+    with Emulator(edge_runtime, FUNCTIONS, "foreign_waits.handler", layer=layer, env=env) as function:
+        result = function.invoke({"wait": wait})
+
+    assert result.json == 0
+    assert result.lines == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from . import waits
 from .board import CAPTURE_SIGNAL
 
 TYPE_CHECKING = False
@@ -19,6 +20,8 @@ _FROM = 0.5
 # part only while all captures together took less than a thousandth of the time.
 _EVERY = 0.01
 _EVERY_MIN_MS = 20
+# Of that interval, how soon to look again at a process that waits for something which a signal would end.
+_AGAIN = 0.2
 
 
 class Captures:
@@ -45,13 +48,15 @@ class Captures:
         if self._asked_for != alarm_at_ms:
             self._asked_for = alarm_at_ms
             self._next_ms = -int(left_ms * (1 - _FROM) - margin_ms)
-        if self._next_ms >= 0:
+        if self._next_ms >= 0 or self._in_s(0) <= 0:
             return None
         next_in_s = self._in_s(self._next_ms)
         if next_in_s > 0:
             return next_in_s
-        os.kill(child, CAPTURE_SIGNAL)
         every_ms = max(int(left_ms * _EVERY), _EVERY_MIN_MS)
+        if not waits.are_left_alone(child):
+            return every_ms * _AGAIN / 1000
+        os.kill(child, CAPTURE_SIGNAL)
         # A supervisor that has had no CPU does not make up for what it has missed.
         self._next_ms += every_ms * (1 + int(-next_in_s * 1000) // every_ms)
         return max(self._in_s(self._next_ms), 0.001) if self._next_ms < 0 else None

@@ -1,0 +1,19 @@
+"""A function that waits in C code which asks no second time when a signal has interrupted it."""
+
+import ctypes
+
+a = 0
+libc = ctypes.PyDLL(None)
+
+
+def handler(event, context):
+    global a
+    a += 1
+    return WAITS[event["wait"]]()
+
+
+WAITS = {
+    "sleep": lambda: libc.sleep(2),
+    "poll": lambda: libc.poll(None, 0, 2_000),
+    "select": lambda: libc.select(1, None, None, None, ctypes.byref((ctypes.c_long * 2)(2, 0))),
+}
