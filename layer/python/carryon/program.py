@@ -228,14 +228,11 @@ class Program:
             news |= held
         for own in self._own.values():
             news |= own.held_locals
-        first = True
         while news:
             pending = [
-                own
-                for own in self._own.values()
-                if not own.words.isdisjoint(news) or not news.isdisjoint(own.inner) or (first and known.is_aliased)
+                own for own in self._own.values() if not own.words.isdisjoint(news) or not news.isdisjoint(own.inner)
             ]
-            news, first = set(), False
+            news = set()
             for own in pending:
                 news |= self._look_through(own)
 

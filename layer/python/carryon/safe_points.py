@@ -131,7 +131,7 @@ class SafePoints:
         kind, objects = contents([*values, self._event()])
         basis = kind, len(sys.modules), *(functions_of(module) for module, _, _ in variables)
         if self._program is None or basis != self._basis:
-            known = Known({name for _, function, name in variables if function is None}, kind != DEEP, False)
+            known = Known({name for _, function, name in variables if function is None}, kind != DEEP)
             self._program = Program(variables, known)
             self._basis = basis
         self._program.add(frames, objects)

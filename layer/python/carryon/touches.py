@@ -24,8 +24,6 @@ Found = namedtuple("Found", "places locals globals attributes passed returns wri
 # Whoever uses these may change any variable.
 REACH_ANYTHING = frozenset({"globals", "vars", "setattr", "delattr", "exec", "eval", "__dict__"})
 
-_IN_PLACE = ("STORE_SUBSCR", "DELETE_SUBSCR", "STORE_SLICE", "STORE_ATTR", "DELETE_ATTR", "INPLACE_")
-
 
 class Known:
     """What is known of all code that is looked through; it grows until nothing new is found.
@@ -33,13 +31,11 @@ class Known:
     Args:
         stored_attributes: names of the state's variables, by which other modules store them.
         is_flat: nothing inside the state's objects can be changed.
-        is_aliased: somebody unknown may hold them too, so that any change in place may be one of theirs.
     """
 
-    def __init__(self, stored_attributes: set[str], is_flat: bool, is_aliased: bool) -> None:
+    def __init__(self, stored_attributes: set[str], is_flat: bool) -> None:
         self.stored_attributes = stored_attributes
         self.is_flat = is_flat
-        self.is_aliased = is_aliased
         self.held_attributes: set[str] = set()
         # Names of all functions, of those that touch, and of those that return an object of the state.
         self.functions: set[str] = set()
@@ -82,11 +78,6 @@ class _Search:
                 self._look_at_load(at, name, word, above)
         elif name.startswith(("STORE_", "DELETE_")) and not self._stored(name).isdisjoint(words):
             places.add(at)
-        if self._known.is_aliased:
-            if name.startswith(_IN_PLACE) or (name == "BINARY_OP" and one.argrepr.endswith("=")):
-                places.add(at)
-            elif name in ("LOAD_ATTR", "LOAD_METHOD") and aliases.may_change(one.argval):
-                places.add(self._call(at))
 
     def _stored(self, name: str) -> set[str]:
         kept: set[str]

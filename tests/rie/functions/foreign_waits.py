@@ -13,7 +13,7 @@ def handler(event, context):
 
 
 WAITS = {
-    "sleep": lambda: libc.sleep(2),
-    "poll": lambda: libc.poll(None, 0, 2_000),
-    "select": lambda: libc.select(1, None, None, None, ctypes.byref((ctypes.c_long * 2)(2, 0))),
+    "sleep": lambda: libc.usleep(2_600_000),
+    "poll": lambda: libc.poll(None, 0, 2_600),
+    "select": lambda: libc.select(1, None, None, None, ctypes.byref((ctypes.c_long * 2)(2, 600_000))),
 }
