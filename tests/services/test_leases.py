@@ -94,6 +94,21 @@ def test_of_forty_that_hand_one_hop_over_one_envelope_is_good(services, table):
     assert record(None) is None
 
 
+def test_what_a_failed_attempt_has_sent_does_not_begin_beside_the_next(services, table):
+    """A hop that is done again, as nobody knows whether it was handed over, sends an envelope of its own in the end."""
+    lease = Table(table.name, services.client("dynamodb"))
+    until_ms = int(time.time() * 1000) + 20_000
+    leases.claim(lease, hop("a"), None, until_ms)
+    first, _ = leases.record_successor(lease, hop("a"), until_ms)
+    leases.claim(lease, hop("a"), None, until_ms)
+    early = leases.claim(lease, hop("b", 2), first, until_ms)
+    second, _ = leases.record_successor(lease, hop("a"), until_ms)
+
+    assert early.kind == "taken"
+    assert leases.claim(lease, hop("b", 2), first, until_ms).kind == "taken"
+    assert leases.claim(lease, hop("c", 2), second, until_ms).kind == "mine"
+
+
 def test_a_hop_that_was_lost_is_neither_handed_over_nor_ended(services, table):
     """Not even by the invocation that had it before under the same request id."""
     lease = Table(table.name, services.client("dynamodb"))

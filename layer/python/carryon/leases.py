@@ -56,6 +56,9 @@ def claim(table: Table, hop: dict[str, Any], token: str | None, until_ms: int) -
         try:
             if decided.kind == MINE:
                 table.put(items.get(number), decided.item, until_ms)
+                if number + 1 in items:
+                    # What an attempt before has sent is not to begin beside this one, which does its work again.
+                    table.put(items[number + 1], {**items[number + 1], "token": _new_token()}, until_ms)
             elif decided.kind == CANCELLED:
                 error = json.dumps({"errorType": "Carryon.Cancelled", "errorMessage": decided.text})
                 end = _end_of_chain({"status": FAILED, "result": error})
@@ -136,7 +139,7 @@ def record_successor(
         if successor is not None and successor["status"] != SENT:
             return None, own
         # A new one each time: whether the envelope before was sent, and what it has carried, nobody knows any longer.
-        token = os.urandom(8).hex()
+        token = _new_token()
         sent = {
             "chain": hop["chain"],
             "hop": number + 1,
@@ -228,6 +231,10 @@ def _end_of_chain(ending: dict[str, Any]) -> dict[str, Any]:
     now_ms = int(time.time() * 1000)
     # An end before this one may have left a size.
     return {"result_bytes": None, **ending, "ended_at_ms": now_ms, "expires_at": _expires_at(now_ms)}
+
+
+def _new_token() -> str:
+    return os.urandom(8).hex()
 
 
 def _expires_at(now_ms: float) -> int:
