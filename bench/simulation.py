@@ -18,6 +18,13 @@ from tests.support.plan import PASSED, Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+FATAL = ("crash", "dies", "is gone", "loses its helpers")
+# Of an Invoke: how often its event is delivered, and whether the sender hears of it.
+_ACCEPTED = {PASSED: 1, "late": 1, "lost": 1, "twice": 2}
+_ANSWERED = (PASSED, "late", "twice")
+# What DynamoDB charges for, write and read units: to take a hop; to hand one over that has a lease, and one that has
+# none; to end a chain. A transaction counts twice.
+_TO_OPEN, _TO_HAND_OVER, _TO_HAND_OVER_FIRST, _TO_END = (1, 3), (5, 3), (1, 3), (4, 1)
 # Mean of the jitter's factor, 0.5 to 1, by which the courier's pauses are shortened.
 _PAUSE_S, _PAUSE_MAX_S, _JITTER = 0.05, 1.0, 0.75
 
@@ -49,9 +56,7 @@ class Function:
     delivery_s: float
     max_hops: int
     table: bool
-    # Writes to the table in each hop but the first, and in one that hands over.
-    writes_of_opening: int = 1
-    writes_of_delivery: int = 1
+    end_s: float = 0.0  # what it takes to record how a chain has ended
 
     @property
     def alarm_s(self) -> float:
@@ -74,19 +79,18 @@ class Hop:
     queued_at: float
     offers: int = 0
     errors: int = 0
-    deliveries: int = 0
 
 
 @dataclass
 class Outcome:
-    """What a run came to. `ended_after_s` has the time of each chain that has finished, in seconds."""
+    """What a run came to: `ended_after_s` of each chain that has finished, `writes_in_s` those of each second, ..."""
 
     counts: Counter[str] = field(default_factory=Counter)
     gb_s: float = 0.0
     peak: int = 0
     busy_s: float = 0.0
     until_s: float = 0.0
-    writes_per_s: Counter[int] = field(default_factory=Counter)
+    writes_in_s: Counter[int] = field(default_factory=Counter)
     ended_after_s: list[float] = field(default_factory=list)
     hops_of_chain: Counter[int] = field(default_factory=Counter)
 
@@ -95,8 +99,8 @@ class Simulation:
     """One run.
 
     Args:
-        invokes: fate of each Invoke: throttle, fail, reset (not accepted), lost (accepted, not answered).
-        invocations: fate of each invocation: crash.
+        invokes: fate of each Invoke: throttle, fail, reset (not accepted), lost (accepted, not answered), late, twice.
+        invocations: fate of each attempt at a hop; it fails of those in FATAL.
         events: fate of each event that was accepted: twice.
     """
 
@@ -112,14 +116,16 @@ class Simulation:
         self._busy = self._idle = 0
         self._tokens = float(platform.burst)
         self._arrived: dict[int, float] = {}
+        self._attempts: Counter[tuple[int, int]] = Counter()
+        self._deliveries: Counter[tuple[int, int]] = Counter()
         # Of a hop: until when it has an owner; None once it has handed over or finished.
         self._leases: dict[tuple[int, int], float | None] = {}
         self._open = Counter[int]()
         self.outcome = Outcome()
 
-    def run(self, chains: Iterable[tuple[float, float]]) -> Outcome:
-        """Run chains, each of which arrives at a time and has that much work, in seconds, to their end."""
-        for number, (at, work_s) in enumerate(chains):
+    def run(self, chains: Iterable[tuple[int, float, float]]) -> Outcome:
+        """Run chains to their end: number, when it arrives, and its work, both in seconds."""
+        for number, at, work_s in chains:
             self._arrived[number] = at
             self._at(at, self._accept, Hop(number, 0, work_s, at))
         while self._agenda:
@@ -177,20 +183,21 @@ class Simulation:
         guarded = function.table and hop.number > 0
         opening_s = (function.opening_first_s if cold else function.opening_s) if guarded else 0.0
         if guarded:
-            self._write(function.writes_of_opening)
+            self._use_table(*_TO_OPEN)
             owned_until = self._leases.get(key, 0.0)
             if owned_until is None or owned_until > self._now:
                 how = "duplicates" if owned_until is None else "busy"
                 self._at(self._now + init_s + opening_s, self._turned_away, hop, how, init_s + opening_s)
                 return
             self._leases[key] = self._now + init_s + function.timeout_s
-        attempt = hop.errors
+        attempt = self._attempts[key]
+        self._attempts[key] += 1
         alarm_s = function.alarm_s - opening_s
-        if self._invocations.fault("invocation", *key, attempt) == "crash":
+        if self._invocations.fault("invocation", *key, attempt) in FATAL:
             spent_s = opening_s + min(hop.work_s, alarm_s) * self._invocations.share("when", *key, attempt)
             self._at(self._now + init_s + spent_s, self._failed, hop, init_s + spent_s, "crashes")
         elif hop.work_s <= alarm_s:
-            spent_s = init_s + opening_s + hop.work_s
+            spent_s = init_s + opening_s + hop.work_s + (function.end_s if guarded else 0.0)
             self._at(self._now + spent_s, self._finished, hop, spent_s)
         elif hop.number >= function.max_hops:
             spent_s = init_s + function.alarm_s
@@ -201,26 +208,27 @@ class Simulation:
     def _hand_over(self, hop: Hop, worked_s: float, spent_s: float) -> None:
         """Send the next hop's event until it is accepted, in doubt, or time is over."""
         function = self._function
+        key = (hop.chain, hop.number + 1)
         successor = Hop(hop.chain, hop.number + 1, hop.work_s - worked_s, self._now)
         if function.table:
-            self._write(function.writes_of_delivery)
+            self._use_table(*(_TO_HAND_OVER if hop.number else _TO_HAND_OVER_FIRST))
         took_s = 0.0
         accepted_after_s = []
         for attempt in itertools.count():
-            fault = self._invokes.fault("invoke", hop.chain, hop.number + 1, hop.deliveries)
-            hop.deliveries += 1
+            fault = self._invokes.fault("invoke", hop.chain, hop.number + 1, self._deliveries[key])
+            self._deliveries[key] += 1
             self.outcome.counts["invokes"] += 1
             took_s += function.delivery_s
-            if fault in (PASSED, "lost"):
-                accepted_after_s.append(took_s)
-            if fault == PASSED or (fault == "lost" and not function.table):
+            accepted_after_s += [took_s] * _ACCEPTED.get(fault, 0)
+            if fault in _ANSWERED or (fault == "lost" and not function.table):
                 break
             took_s += min(_PAUSE_S * 2**attempt, _PAUSE_MAX_S) * _JITTER
             if took_s > function.delivery_within_s:
                 break
-        end = self._handed if fault == PASSED else self._failed
-        arguments = (hop, spent_s + took_s) if fault == PASSED else (hop, spent_s + took_s, "not delivered")
-        self._at(self._now + took_s, end, *arguments)
+        if fault in _ANSWERED:
+            self._at(self._now + took_s, self._handed, hop, spent_s + took_s)
+        else:
+            self._at(self._now + took_s, self._failed, hop, spent_s + took_s, "not delivered")
         # Last: the answer is faster than Lambda's queue, so that the environment is free for the next hop.
         for after_s in accepted_after_s:
             self._at(self._now + after_s, self._accept, successor)
@@ -233,7 +241,7 @@ class Simulation:
     def _finished(self, hop: Hop, spent_s: float) -> None:
         self._leave(hop, spent_s, over=True)
         if self._function.table and hop.number:
-            self._write(1)
+            self._use_table(*_TO_END)
         self._end(hop, "finished")
 
     def _failed(self, hop: Hop, spent_s: float, why: str) -> None:
@@ -284,6 +292,7 @@ class Simulation:
         self._idle += 1
         self.outcome.gb_s += spent_s * self._function.memory_mb / 1024
 
-    def _write(self, count: int) -> None:
-        self.outcome.counts["writes"] += count
-        self.outcome.writes_per_s[int(self._now)] += count
+    def _use_table(self, writes: int, reads: int) -> None:
+        self.outcome.counts["writes"] += writes
+        self.outcome.counts["reads"] += reads
+        self.outcome.writes_in_s[int(self._now)] += writes

@@ -23,7 +23,7 @@ EVENTS = {"twice": 0.05}
 def run(chains, *, seed=1, platform=PLATFORM, function=FUNCTION, faults=(INVOKES, INVOCATIONS, EVENTS)):
     """The outcome of a run."""
     plans = [Plan(seed + number, rates) for number, rates in enumerate(faults)]
-    return Simulation(platform, function, *plans).run(chains)
+    return Simulation(platform, function, *plans).run((n, at, work_s) for n, (at, work_s) in enumerate(chains))
 
 
 CHAINS = [(number % 40, 30.0 + 5 * (number % 50)) for number in range(400)]
