@@ -32,14 +32,22 @@ METAS = (
     {**META, "state": {"count": 7, "names": ["a", "b"]}},
     {**META, "state": {"count": 7, "place": [1]}, "checkpoint": {"at": 5}, "each": {"0": 2, "0.2.0": 1}},
     {**META, "cause": "crash", "crashes": 1, "checkpoint": None},
+    {
+        **META,
+        "spent": {"gb_s": 1.5, "requests": 3},
+        "stall": {"digest": "0a1b", "hops": 0},
+        "token": "t",
+        "sig": "v1:0",
+    },
 )
 GOOD = tuple(envelope.wrap(event, meta) for event in EVENTS for meta in METAS)
 
 _NAMES = (
     "v", "chain", "hop", "cause", "parent", "started_at_ms", "state", "checkpoint", "each", "event", "carryon",
-    "crashes", "records", "count", "names", "place", "PLACE", "unnamed", "handler", "__class__", "__dict__",
-    "__builtins__", "__init__", "__reduce__", "py/object", "app:count", "os:environ", "a.b", "0", "0.0.0", "", "\n",
-    "\ud800", "DurableExecutionArn", "Records", "requestContext",
+    "crashes", "spent", "gb_s", "requests", "stall", "digest", "hops", "sig", "token", "records", "count", "names",
+    "place", "PLACE", "unnamed", "handler", "__class__", "__dict__", "__builtins__", "__init__", "__reduce__",
+    "py/object", "app:count", "os:environ", "a.b", "0", "0.0.0", "", "\n", "\ud800", "DurableExecutionArn",
+    "Records", "requestContext",
 )  # fmt: skip
 _VALUES = (
     None, True, False, 0, 1, 2, -1, 3.0, 1 << 53, (1 << 53) - 1, -(1 << 63), 10**400, 1e308, float("nan"),
@@ -63,9 +71,9 @@ def members(meta: dict[str, Any] = META) -> bytes:
     return json.dumps(meta, separators=(",", ":")).encode()[1:-1]
 
 
-def mutated(chance: random.Random) -> bytes:
-    """An event of a seed's own: a good envelope with one to three things wrong, or right in another way."""
-    raw = chance.choice(GOOD)
+def mutated(chance: random.Random, raw: bytes | None = None) -> bytes:
+    """An envelope, by default a good one, with one to three things wrong, or right in another way."""
+    raw = chance.choice(GOOD) if raw is None else raw
     for _ in range(chance.randint(1, 3)):
         raw = chance.choice(_MUTATIONS)(raw, chance)
     return raw

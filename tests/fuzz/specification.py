@@ -73,12 +73,34 @@ def _is_envelope(meta: Any) -> bool:
         and all(_is_count(meta.get(name)) for name in ("hop", "started_at_ms"))
         and meta.get("cause") in ("time", "crash")
         and _is_count(meta.get("crashes", 1))
+        and ("spent" not in meta or _is_spent(meta["spent"]))
+        and ("stall" not in meta or _is_stall(meta["stall"]))
+        and isinstance(meta.get("parcel", {}), dict)
+        and isinstance(meta.get("sig", ""), str)
         and isinstance(meta.get("state", {}), dict)
         and isinstance(meta.get("each", {}), dict)
         and all(map(_is_count, meta.get("each", {}).values()))
         and all(
             _depth(value) <= 8 for name, value in meta.items() if name not in ("state", "checkpoint", "each", "event")
         )
+    )
+
+
+def _is_spent(spent: Any) -> bool:
+    return (
+        isinstance(spent, dict)
+        and type(spent.get("gb_s")) in (int, float)
+        and 0 <= spent["gb_s"] < 2**53
+        and _is_count(spent.get("requests"))
+    )
+
+
+def _is_stall(stall: Any) -> bool:
+    return (
+        isinstance(stall, dict)
+        and _is_id(stall.get("digest"))
+        and type(stall.get("hops")) is int
+        and 0 <= stall["hops"] < 2**53
     )
 
 

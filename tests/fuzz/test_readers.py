@@ -8,16 +8,18 @@ import types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon import envelope, rescue
+from carryon import envelope, rescue, signing
 from carryon.progress import Run
 from carryon.settings import parse
 from carryon.state import State
 
 from .checks import as_text, check_readers
-from .hostile import mutated, nested
+from .hostile import EVENTS, METAS, mutated, nested
 from .specification import CARRYON_STATE, NAMED
 
 MODULE = "carryon_fuzzed_handler"
+KEY = b"a key of these tests"
+FUNCTION = "arn:aws:lambda:us-east-1:012345678912:function:f"
 
 seeds = st.integers(0, 2**64 - 1)
 values = st.recursive(
@@ -45,6 +47,41 @@ def test_bytes_that_are_no_envelope_are_left_alone(raw):
 def test_what_is_opened_is_an_envelope_to_the_last_byte(seed):
     """A mutated envelope is opened as the specification says, or is not JSON before and after."""
     check_readers(mutated(random.Random(seed)))
+
+
+@given(seeds)
+def test_a_signature_is_good_for_what_was_signed_and_nothing_else(seed):
+    """A signed envelope that was mutated is refused, unless it says the same in other words."""
+    chance = random.Random(seed)
+    meta, event = chance.choice(METAS), chance.choice(EVENTS)
+    signed = signing.sign(meta, event, FUNCTION, KEY)
+    raw = mutated(chance, envelope.wrap(event, signed))
+    opened = envelope.unwrap(raw)
+    if opened is None or not signing.is_signed(*opened, FUNCTION, [KEY]):
+        return
+
+    carried, inner = opened
+    assert carried == signed
+    assert json.loads(inner) == json.loads(event)
+
+
+@given(seeds)
+def test_a_signature_is_not_found_by_chance(seed):
+    """Whatever stands in its place, and whoever signs with another key or for another function."""
+    chance = random.Random(seed)
+    opened = envelope.unwrap(mutated(chance))
+    if opened is None:
+        return
+
+    assert not signing.is_signed(*opened, FUNCTION, [KEY])
+    try:
+        signed = signing.sign(*opened, FUNCTION, KEY)
+    except (ValueError, RecursionError):
+        pass  # the rest of it is no JSON
+    else:
+        assert signing.is_signed(signed, opened[1], FUNCTION, [b"another key of that length", KEY])
+        assert not signing.is_signed(signed, opened[1], FUNCTION + "s", [KEY])
+        assert not signing.is_signed(signed, opened[1], FUNCTION, [b"another key of that length"])
 
 
 @given(values | st.dictionaries(st.just("carryon"), values | metas))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import simplejson
 
 from bench.runtime_api import Environment
 from tests.support.emulator import carryon_lines
@@ -21,6 +22,8 @@ FUNCTIONS = Path(__file__).parent / "functions"
 TIMEOUT_S = 300
 MUTATIONS = 100_000
 MUTATIONS_SHORT = 4_000
+SIGNED = 50_000
+SIGNED_SHORT = 1_000
 
 # The interpreter's limit for nesting lies between these, on every Python.
 DEPTHS = [10, 100, *range(900, 1_010, 3), 3_000, 10_000, 100_000]
@@ -39,10 +42,15 @@ HUGE = {
 }
 
 
-@pytest.fixture(name="environment")
-def _environment(layer, edge_runtime, tmp_path):
+@pytest.fixture(name="environment", params=[{}], ids=["no key"])
+def _environment(request, layer, edge_runtime, tmp_path):
     log = tmp_path / "log"
-    env = {"CARRYON_TO": "self", "CARRYON_STATE": CARRYON_STATE, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    env = {
+        "CARRYON_TO": "self",
+        "CARRYON_STATE": CARRYON_STATE,
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        **request.param,
+    }
     bootstrap = RUNTIME_FOLDER / "bootstrap.py"
     one = Environment(edge_runtime.python, bootstrap, layer, "app.handler", env, log=log, folder=FUNCTIONS, apart=False)
     with one as environment:
@@ -86,6 +94,11 @@ class Fuzzed:
             assert json.dumps(answer, sort_keys=True) == json.dumps(expected.answer, sort_keys=True)
             self.endings["opened" if expected.carried else "left alone"] += 1
 
+    def check_fails(self, raw: bytes, error: str) -> None:
+        """See that the handler is not called for an event."""
+        answer = self._answer(raw)
+        assert answer.get("errorType") == error, (raw, answer)
+
     def check_survives(self, raw: bytes) -> None:
         """The same where how much the interpreter can read is a matter of its version."""
         try:
@@ -113,6 +126,24 @@ def test_mutated_envelopes_do_what_the_specification_says(environment, sample, r
     endings = ", ".join(f"{number} {ending}" for ending, number in environment.endings.most_common())
     record_property("sampled", f"    {count} events: {endings}")
     assert environment.endings["opened"] > count / 10
+
+
+@pytest.mark.parametrize(
+    "environment", [{"CARRYON_SIGNING_KEY": "a key of these tests"}], indirect=True, ids=["with a key"]
+)
+def test_with_a_key_nothing_that_is_not_signed_gets_in(environment, sample):
+    """An event with a member carryon is refused, whatever is in it; any other is one of the function's own."""
+    for seed in range(sample(full=SIGNED, short=SIGNED_SHORT)):
+        raw = mutated(random.Random(seed))
+        try:
+            whole = simplejson.loads(raw)
+        except (ValueError, RecursionError):
+            continue
+        # Durable functions' events are left alone whatever else is in them, and never opened.
+        if isinstance(whole, dict) and "carryon" in whole and "DurableExecutionArn" not in whole:
+            environment.check_fails(raw, "Carryon.BadEnvelope")
+        else:
+            environment.check(raw)
 
 
 @pytest.mark.parametrize("place", ["event", "state", "checkpoint", "each", "unknown", "inner event"])
