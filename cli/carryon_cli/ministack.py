@@ -11,7 +11,7 @@ from carryon_cli.errors import CommandError
 from carryon_cli.server import Server, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from carryon_cli.function import Function
@@ -23,12 +23,13 @@ class Ministack(Server):
     Args:
         folder: for its temporary files; removed at the end.
         say: told what takes a while.
+        variables: more of its environment variables.
 
     Raises:
         CommandError: it cannot be installed.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, say: Callable[[str], None], variables: Mapping[str, str] | None = None) -> None:
         command = cache.ministack(say)
         port = free_port()
         environment = {
@@ -41,6 +42,7 @@ class Ministack(Server):
             "TMPDIR": str(folder),
             # It would remove what earlier runs of it have left in the developer's engine.
             "DOCKER_HOST": f"unix://{folder}/none",
+            **(variables or {}),
         }
         super().__init__([command], environment, port, folder)
         self._function = ""

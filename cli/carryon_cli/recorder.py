@@ -37,10 +37,17 @@ class Recorder:
     Args:
         path: where the socket for their registration is made.
         launch: called with an environment's variables as its platform set them.
+        rename: as RuntimeApi has it; None leaves request ids as they are.
     """
 
-    def __init__(self, path: Path, launch: Callable[[Mapping[str, str]], Launch]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        launch: Callable[[Mapping[str, str]], Launch],
+        rename: Callable[[str, bytes], str] | None = None,
+    ) -> None:
         self.events: queue.Queue[Event] = queue.Queue()
+        self._rename = rename or (lambda request_id, _: request_id)
         self._launch = launch
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.bind(str(path))
@@ -71,7 +78,7 @@ class Recorder:
     def _register(self, connection: socket.socket, message: bytes) -> None:
         pid, variables = json.loads(message)
         read_end, write_end = os.pipe()
-        environment = _Environment(pid, variables["AWS_LAMBDA_RUNTIME_API"], read_end, self.events)
+        environment = _Environment(pid, variables["AWS_LAMBDA_RUNTIME_API"], read_end, self.events, self._rename)
         launch = self._launch({**variables, "AWS_LAMBDA_RUNTIME_API": environment.address})
         try:
             socket.send_fds(connection, [json.dumps(launch).encode()], [write_end])
@@ -82,7 +89,9 @@ class Recorder:
 
 
 class _Environment:
-    def __init__(self, pid: int, upstream: str, pipe: int, events: queue.Queue[Event]) -> None:
+    def __init__(
+        self, pid: int, upstream: str, pipe: int, events: queue.Queue[Event], rename: Callable[[str, bytes], str]
+    ) -> None:
         self._pid = pid
         self._pipe = pipe
         self._events = events
@@ -97,7 +106,7 @@ class _Environment:
         except OSError:
             self._process = None  # it is gone, or this kernel has none: the end of the pipe has to do
         events.put(Started(pid))
-        self._api = RuntimeApi(upstream, self._received, self._answered)
+        self._api = RuntimeApi(upstream, self._received, self._answered, rename)
         self.address = self._api.address
         threading.Thread(target=self._api.serve_forever, args=(0.1,), daemon=True).start()
         threading.Thread(target=self._watch, daemon=True).start()

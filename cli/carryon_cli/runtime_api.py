@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_REQUEST_ID = "lambda-runtime-aws-request-id"
 _HOP_BY_HOP = {"connection", "content-length", "date", "host", "keep-alive", "server", "transfer-encoding"}
 
 
@@ -21,6 +22,8 @@ class RuntimeApi(http.server.ThreadingHTTPServer):
             gets it.
         answered: called with the request id (None for an error of initialisation), whether it is a response and not
             an error, and the body, when the real one has accepted it.
+        rename: called with the request id and the event first of all; the runtime, and everybody here, knows the
+            invocation by the id that it returns.
     """
 
     daemon_threads = True
@@ -30,12 +33,15 @@ class RuntimeApi(http.server.ThreadingHTTPServer):
         upstream: str,
         received: Callable[[str, float, bytes], None],
         answered: Callable[[str | None, bool, bytes], None],
+        rename: Callable[[str, bytes], str] = lambda request_id, _: request_id,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.address = f"127.0.0.1:{self.server_port}"
         self.upstream = upstream
         self.received = received
         self.answered = answered
+        self.rename = rename
+        self.real_ids: dict[str, str] = {}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay quiet about lost connections: runtimes and platforms are killed as a matter of course."""
@@ -61,25 +67,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path.endswith("/runtime/init/error"):
             # Not afterwards: the platform may end the environment, and itself in it, before it answers.
             self.server.answered(None, False, body)
+        match = re.fullmatch(r"(.*/runtime/invocation/)([^/]+)(/(response|error))", self.path)
+        path = f"{match[1]}{self.server.real_ids.get(match[2], match[2])}{match[3]}" if match else self.path
         # No timeout: GET next waits until there is an event.
         connection = http.client.HTTPConnection(self.server.upstream)
         try:
-            connection.request(self.command, self.path, body, headers)
+            connection.request(self.command, path, body, headers)
             response = connection.getresponse()
             content = response.read()
         finally:
             connection.close()
-        match = re.search(r"/runtime/invocation/([^/]+)/(response|error)$", self.path)
         if match and response.status < 300:
-            self.server.answered(match[1], match[2] == "response", body)
-        request_id = response.getheader("Lambda-Runtime-Aws-Request-Id")
-        if request_id:
+            self.server.answered(match[2], match[4] == "response", body)
+        real_id = response.getheader(_REQUEST_ID)
+        request_id = ""
+        if real_id:
+            request_id = self.server.rename(real_id, content)
+            self.server.real_ids[request_id] = real_id
             deadline_s = int(response.getheader("Lambda-Runtime-Deadline-Ms") or 0) / 1000
             self.server.received(request_id, deadline_s, content)
         self.send_response_only(response.status)
         for name, value in response.getheaders():
             if name.lower() not in _HOP_BY_HOP:
-                self.send_header(name, value)
+                self.send_header(name, request_id if name.lower() == _REQUEST_ID else value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -67,9 +67,10 @@ class Request(NamedTuple):
 class FaultyProxy(http.server.ThreadingHTTPServer):
     """Passes requests on to a loopback port, faults aside; `outcomes` has a word for each, in order.
 
-    passed: went through; late: the same, a moment later; throttle, fail, deny: answered with that error; reset: the
-    connection was reset before the request went through; lost: after that, instead of the answer. `counts` has them by
-    (service, operation, outcome). `decide`, where set, is asked about each request that nothing was planned for.
+    passed: went through; late: the same, a moment later; twice: went through two times; throttle, fail, deny: answered
+    with that error; reset: the connection was reset before the request went through; lost: after that, instead of the
+    answer. `counts` has them by (service, operation, outcome). `decide`, where set, is asked about each request that
+    nothing was planned for.
     """
 
     daemon_threads = True
@@ -88,7 +89,7 @@ class FaultyProxy(http.server.ThreadingHTTPServer):
         self._lock = threading.Lock()
 
     def plan(self, *faults: str) -> None:
-        """Have the next requests end so: throttle, fail, deny, reset, lost, late or passed."""
+        """Have the next requests end so: throttle, fail, deny, reset, lost, late, twice or passed."""
         with self._lock:
             self._planned += faults
 
@@ -135,6 +136,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if outcome == "late":
             time.sleep(LATE_S)
+        if outcome == "twice":
+            self._pass_on(body)
         status, headers, answer = self._pass_on(body)
         if outcome == "lost":
             self._reset()
@@ -142,6 +145,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._answer(status, headers, answer)
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST  # noqa: N815 the base class looks for these names
+
+    def handle_expect_100(self) -> bool:
+        """Answer at once: what is kept in the buffer lets the caller wait for a second."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
 
     def _asked(self) -> tuple[str, str]:
         service, _, operation = self.headers.get("X-Amz-Target", "").partition(".")

@@ -10,11 +10,14 @@ Every environment registers with a recorder, so nothing is guessed from logs.
 from __future__ import annotations
 
 import json
+import math
 import os
 import queue
 import tempfile
+import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +26,7 @@ import boto3
 from botocore.config import Config
 
 from carryon_cli import sandbox
-from carryon_cli.events import Answer, Event, Output, Request
+from carryon_cli.events import Answer, Ended, Event, Output, Request
 from carryon_cli.function import REGION, Function
 from carryon_cli.ministack import Ministack
 from carryon_cli.recorder import Launch, Recorder
@@ -32,16 +35,22 @@ from .emulator import RUN_MARK, carryon_lines
 from .runtimes import RUNTIME_FOLDER, Runtime
 
 _WAIT_S = 30
+_POLL_S = 0.05
+_EARLY_S = 0.2
 
 
 class Invocation(NamedTuple):
-    """One invocation as its environment saw it; `ok` is None where there was no answer."""
+    """One invocation as its environment saw it; `ok` is None where there was no answer.
+
+    `ended_at` is when that was, or when the environment ended without one, on the monotonic clock; None while it runs.
+    """
 
     request_id: str
     event: Any
     ok: bool | None
     answer: Any
     log: str
+    ended_at: float | None
 
     @property
     def events(self) -> list[str]:
@@ -55,11 +64,17 @@ class Invocation(NamedTuple):
 
 
 class Services:
-    """One server for many tests; `reset` between them."""
+    """One server for many tests; `reset` between them.
 
-    def __init__(self) -> None:
+    Args:
+        retry_after_s: pause before Lambda repeats an event that failed; twice as long before the next time.
+    """
+
+    def __init__(self, retry_after_s: int = 1) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="carryon-"))
-        self._server = Ministack(self._folder, say=lambda text: None)
+        self.retry_after_s = retry_after_s
+        variables = {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(retry_after_s)}
+        self._server = Ministack(self._folder, lambda text: None, variables)
         self.port = self._server.port
         self.url = self._server.endpoint
         self._functions: list[LocalFunction] = []
@@ -170,6 +185,8 @@ class LocalFunction:
         env: the function's own environment variables.
         retries: how often Lambda repeats an Event invocation that failed.
         on_failure: ARN of the queue for events that failed for good.
+        keeps_id: told an event, whether Lambda repeats it under the request id that it had, as AWS does. None: never,
+            as the local services do by themselves.
     """
 
     def __init__(
@@ -185,6 +202,7 @@ class LocalFunction:
         env: Mapping[str, str] | None = None,
         retries: int = 0,
         on_failure: str | None = None,
+        keeps_id: Callable[[Any], bool] | None = None,
     ) -> None:
         self.name = f"f{uuid.uuid4().hex[:12]}"
         self._lambda = services.client("lambda")
@@ -204,8 +222,12 @@ class LocalFunction:
             RUN_MARK: os.environ.get(RUN_MARK, "nobody"),
             **(env or {}),
         }
-        self._recorder = Recorder(socket, self._launch)
         self._events: list[Event] = []
+        self._recorded = threading.Lock()
+        self._keeps_id = keeps_id
+        self._retry_after_s = services.retry_after_s
+        self._repeated: set[int] = set()
+        self._recorder = Recorder(socket, self._launch, self._rename if keeps_id else None)
         server.create(Function(self.name, handler, sandbox.bootstrap(socket), timeout_s, 1769, env or {}))
         configuration: dict[str, Any] = {"MaximumRetryAttempts": retries}
         if on_failure:
@@ -235,17 +257,57 @@ class LocalFunction:
     @property
     def invocations(self) -> list[Invocation]:
         """What has been recorded so far, in the order of arrival."""
+        return [_invocation(*recorded) for recorded in self._invocations()]
+
+    def _invocations(self) -> list[tuple[Request, Answer | None, list[str], float | None]]:
+        """The request, its answer, what was printed meanwhile, and when it ended."""
+        with self._recorded:
+            self._take_events()
+            events = list(self._events)
+        found: list[list[Any]] = []
+        running: dict[int, list[Any]] = {}
+        for event in events:
+            if isinstance(event, Request):
+                running[event.environment] = [event, None, [], None]
+                found.append(running[event.environment])
+            elif event.environment in running:
+                record = running[event.environment]
+                if isinstance(event, Output):
+                    record[2].append(event.line)
+                elif isinstance(event, Answer):
+                    record[1], record[3] = event, event.at
+                elif isinstance(event, Ended) and record[3] is None:
+                    record[3] = event.at
+        return [(request, answer, lines, ended_at) for request, answer, lines, ended_at in found]
+
+    def _take_events(self) -> None:
         while True:
             try:
                 self._events.append(self._recorder.events.get_nowait())
             except queue.Empty:
-                break
-        answers = {event.request_id: event for event in self._events if isinstance(event, Answer)}
-        return [
-            self._invocation(event, answers.get(event.request_id))
-            for event in self._events
-            if isinstance(event, Request)
-        ]
+                return
+
+    def _rename(self, request_id: str, event: bytes) -> str:
+        """The id of the attempt that this is a repetition of, if it is one and is to keep its id."""
+        if self._keeps_id is None or not self._keeps_id(json.loads(event)):
+            return request_id
+        recorded = self._invocations()
+        with self._recorded:
+            due = []
+            attempts: Counter[str] = Counter()
+            for number, (request, answer, _, ended_at) in enumerate(recorded):
+                if request.event == event:
+                    attempts[request.request_id] += 1
+                    failed = ended_at is not None and not (answer and answer.ok)
+                    if failed and number not in self._repeated:
+                        pause_s = self._retry_after_s * 2 ** (attempts[request.request_id] - 1)
+                        due.append((ended_at + pause_s, number))
+            # What comes earlier is no repetition but another event that is the same.
+            at, number = min(due, default=(math.inf, 0))
+            if at > time.monotonic() + _EARLY_S:
+                return request_id
+            self._repeated.add(number)
+            return recorded[number][0].request_id
 
     def wait_until(self, condition: Callable[[list[Invocation]], bool]) -> list[Invocation]:
         """Wait until the condition holds for the invocations so far, and return them."""
@@ -256,10 +318,7 @@ class LocalFunction:
                 return invocations
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {_WAIT_S} s, recorded: {invocations}")
-            try:
-                self._events.append(self._recorder.events.get(timeout=0.2))
-            except queue.Empty:
-                pass
+            time.sleep(_POLL_S)
 
     def wait_for(self, count: int) -> list[Invocation]:
         """Wait until so many invocations have been answered, and return all."""
@@ -274,16 +333,17 @@ class LocalFunction:
             )
         )
 
-    def _invocation(self, request: Request, answer: Answer | None) -> Invocation:
-        lines = [e.line for e in self._events if isinstance(e, Output) and e.request_id == request.request_id]
-        return Invocation(
-            request.request_id,
-            json.loads(request.event),
-            answer.ok if answer else None,
-            json.loads(answer.body) if answer else None,
-            "\n".join(lines),
-        )
-
     def _launch(self, environment: Mapping[str, str]) -> Launch:
         platform = {name: value for name, value in environment.items() if name.startswith(("AWS_", "_HANDLER"))}
         return Launch(self._folder, self._command, {**platform, **self._variables})
+
+
+def _invocation(request: Request, answer: Answer | None, lines: list[str], ended_at: float | None) -> Invocation:
+    return Invocation(
+        request.request_id,
+        json.loads(request.event),
+        answer.ok if answer else None,
+        json.loads(answer.body) if answer else None,
+        "\n".join(lines),
+        ended_at,
+    )
