@@ -10,8 +10,11 @@ from tests.support import processes
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 from tests.support.processes import wait_until
+from tests.support.stalls import Stalls
 
 TIMEOUT_S = 2
+# Of the last quarter of a second, in which a delivery and an answer have to be done, what a machine may take away.
+STALL_S = 0.06
 
 
 @pytest.fixture(name="function")
@@ -152,18 +155,19 @@ def test_whoever_is_stopped_for_a_moment_at_any_point_one_outcome_is_left(who, f
         supervisor, runtime = function.processes()
         at = TIMEOUT_S - dice.uniform(0.1, 0.6)
         pids = {"supervisor": [supervisor], "runtime": [runtime], "both": [supervisor, runtime]}[who]
-        began = time.time()
-        running = function.begin({"do": "clean_up"})
-        wait_until(lambda began=began, at=at: time.time() >= began + at, TIMEOUT_S, "time stands still")
-        processes.send(pids, signal.SIGSTOP)
-        time.sleep(0.1)
-        processes.send(pids, signal.SIGCONT)
-        result = running.result()
+        with Stalls() as stalls:
+            began = time.time()
+            running = function.begin({"do": "clean_up"})
+            wait_until(lambda began=began, at=at: time.time() >= began + at, TIMEOUT_S, "time stands still")
+            processes.send(pids, signal.SIGSTOP)
+            time.sleep(0.1)
+            processes.send(pids, signal.SIGCONT)
+            result = running.result()
         after = function.invoke({"do": "finish"})
 
         where = f"{number}: stopped at {at:.3f} s: {result}"
-        # A stop across the deadline is the platform's time-out.
-        assert not result.timed_out or at > TIMEOUT_S - 0.25, where
+        # A stop across the deadline is the platform's time-out, and so is one of the whole machine.
+        assert not result.timed_out or at > TIMEOUT_S - 0.25 or stalls.longest_s > STALL_S, where
         assert len(lambda_api.calls) - calls <= 1, where
         if not result.timed_out:
             assert (result.error_type is None) == (len(lambda_api.calls) > calls), where
