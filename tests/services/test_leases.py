@@ -39,6 +39,8 @@ def test_a_chain_leaves_its_way_and_its_result_in_the_table(make_function, table
 def claims(services, table, hops, token=None):
     """Have all of these claim at once, each on a connection of its own; returns what became of each."""
     client = services.client("dynamodb", connections=len(hops))
+    # Made at their first use: by two threads at once, each would have classes of its own.
+    assert client.exceptions.ConditionalCheckFailedException
     barrier = threading.Barrier(len(hops))
 
     def claim(hop):

@@ -10,7 +10,7 @@ from tests.support.runtimes import RUNTIMES
 
 PROGRAMS = {
     "import time; time.sleep(60)": True,
-    "while True: pass": True,
+    "any(iter(int, 1))": True,
     "input()": True,
     "import threading; threading.Event().wait(60)": True,
     "import ctypes; ctypes.PyDLL(None).sleep(60)": False,
@@ -29,10 +29,9 @@ def test_it_is_known_by_what_it_waits_in(program, python):
         try:
             process.stdout.readline()
             expected = PROGRAMS[program]
+            wait_until(lambda: are_left_alone(process.pid) == expected, 10, "it does not come to its wait")
             if not expected:
-                wait_until(lambda: not are_left_alone(process.pid), 10, "it does not come to its wait")
-            for _ in range(100):
-                assert are_left_alone(process.pid) == expected
+                assert not any(are_left_alone(process.pid) for _ in range(100))
         finally:
             process.kill()
 
@@ -40,8 +39,7 @@ def test_it_is_known_by_what_it_waits_in(program, python):
 @pytest.mark.parametrize(
     ("machine", "words", "expected"),
     [
-        ("x86_64", "running", True),
-        ("x86_64", "-1 0x7ff 0x55", True),
+        ("x86_64", "-1 0x7ff 0x55", False),
         ("x86_64", "230 0x1 0x1 0x7ff 0x0 0x0 0x0 0x7ff 0x55", True),
         ("x86_64", "230 0x0 0x0 0x7ff 0x7ff 0x0 0x0 0x7ff 0x55", False),
         ("aarch64", "115 0x1 0x1 0x7ff 0x0 0x0 0x0 0x7ff 0x55", True),

@@ -7,6 +7,7 @@ sleeps, and waits for several descriptors at once. Python asks again, but so far
 from __future__ import annotations
 
 import os
+import time
 
 from .processes import stat
 
@@ -16,27 +17,25 @@ _NUMBERS: dict[str, tuple[set[int], int, set[int]]] = {
     "x86_64": ({0, 202, 61, 247}, 230, {23, 270}),
     "aarch64": ({63, 98, 260, 95}, 115, {72}),
 }
-_RUNS = ("running", "-1")
+_RUNNING = "running"
 _MONOTONIC = _ABSOLUTE = 1
+# Longer than what some kernels count CPU time in.
+_LOOK_S = 0.01
+_COMPUTING_SHARE = 0.25
 
 
 def are_left_alone(pid: int) -> bool:
     """Whether a handled signal, now, would not end what the process's first thread waits for; False if unknown."""
-    try:
-        with open(f"/proc/{pid}/syscall") as file:
-            words = file.read().split()
-    except OSError:
-        # Not every sandbox shows it.
-        fields = stat(f"{pid}/stat")
-        return bool(fields) and fields[0] == "R"
-    return bool(words) and is_left_alone(words, os.uname().machine)
+    words = _read(f"/proc/{pid}/syscall")
+    # Not every sandbox shows it.
+    if not words or words[0] == _RUNNING:
+        return _computes(pid)
+    return is_left_alone(words, os.uname().machine)
 
 
 def is_left_alone(words: list[str], machine: str) -> bool:
-    """The same for what /proc/PID/syscall says on such a machine: `running`, or a system call and its arguments."""
-    if words[0] in _RUNS:
-        return True
-    if machine not in _NUMBERS:
+    """The same for a wait, by what /proc/PID/syscall says on such a machine: a system call and its arguments."""
+    if words[0] == "-1" or machine not in _NUMBERS:
         return False
     number, arguments = int(words[0]), [int(word, 16) for word in words[1:3]]
     begun_again, sleep, selects = _NUMBERS[machine]
@@ -44,3 +43,31 @@ def is_left_alone(words: list[str], machine: str) -> bool:
         # As Python does since 3.11; sleep() and nanosleep() of C are relative.
         return arguments == [_MONOTONIC, _ABSOLUTE]
     return number in begun_again or number in selects and arguments[0] == 0
+
+
+def _computes(pid: int) -> bool:
+    """Whether the first thread runs, and the process has run for a good part of a moment.
+
+    One that is only about to may be at the end of a wait, which a signal still turns into an error.
+    """
+    try:
+        began, before = time.monotonic(), time.clock_gettime(_clock(pid))
+        time.sleep(_LOOK_S)
+        is_running = stat(f"{pid}/stat")[:1] == ["R"]
+        ran_s = time.clock_gettime(_clock(pid)) - before
+        return is_running and ran_s > (time.monotonic() - began) * _COMPUTING_SHARE
+    except OSError:
+        return False
+
+
+def _clock(pid: int) -> int:
+    """The clock of a process's CPU time, as clock_getcpuclockid() of C makes it."""
+    return (~pid << 3) | 2
+
+
+def _read(path: str) -> list[str]:
+    try:
+        with open(path) as file:
+            return file.read().split()
+    except OSError:
+        return []
