@@ -43,7 +43,9 @@ def test_a_hop_that_is_late_goes_on_or_fails_as_itself(way, layer, lambda_api, n
             assert result.status == 200, told
             assert result.error_type in (None, *ERRORS), told
             calls = lambda_api.accepted[before:]
-            assert len(calls) == (result.error_type is None), told
+            # On a busy machine an answer may come too late, and the error then says so.
+            in_doubt = b"may have arrived" in result.body
+            assert (result.error_type is None) <= len(calls) <= (result.error_type is None or in_doubt), told
             for call in calls:
                 carried, event = envelope.take(call.json)
                 assert event["way"] == way, told
