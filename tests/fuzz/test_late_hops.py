@@ -34,7 +34,7 @@ ERRORS = ("Carryon.DeliveryFailed", "Carryon.TimeIsUp", "RecursionError", "Runti
 def test_a_hop_that_is_late_goes_on_or_fails_as_itself(way, layer, lambda_api, newest_runtime):
     """What was carried travels on under its own names only, or the invocation fails; the next one is served."""
     env = continuing(lambda_api, CARRYON_STATE=CARRYON_STATE, CARRYON_MARGIN="1s", CARRYON_ON_CRASH="continue")
-    with Emulator(newest_runtime, FUNCTIONS, "late.handler", layer=layer, env=env, timeout_s=2) as function:
+    with Emulator(newest_runtime, FUNCTIONS, "late.handler", layer=layer, env=env, timeout_s=4) as function:
         for name, member in HOSTILE.items():
             members = json.dumps(META, separators=(",", ":")).encode()[1:-1]
             before = len(lambda_api.accepted)

@@ -21,11 +21,13 @@ LEFT_MS = 100_000
 @pytest.fixture(name="child")
 def _child():
     """Stands for a runtime: counts the signals it gets."""
+    # Before the fork: a signal that comes earlier would end it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = os.fork()
     if not pid:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             signal.pause()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     yield pid
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
