@@ -91,9 +91,10 @@ def test_every_handler_ends_with_its_result_or_with_the_alarm(dog, sample, recor
     """Whatever the instant: a handler that was not interrupted keeps its result, an interrupted one has none."""
     count = sample(20_000, 2_000)
     seed = random.Random(20_000)
-    interrupted = set()
+    began, interrupted = {}, set()
 
     def handler(number, seconds):
+        began[number] = True
         try:
             spin(seconds)
             return number
@@ -107,12 +108,16 @@ def test_every_handler_ends_with_its_result_or_with_the_alarm(dog, sample, recor
         if number in interrupted:
             ends["interrupted"] += 1
             assert (result, error) == (None, dog.fired)
+        elif number not in began:
+            # On a busy machine the time can be over before the handler's first line.
+            ends["not begun"] += 1
+            assert (result, error) == (None, dog.fired)
         else:
             ends["finished"] += 1
             assert (result, error, dog.fired) == (number, None, None)
 
     record_property("sampled", f"handlers around the alarm: {dict(ends)}, no result lost, no interruption unseen")
-    assert min(ends.values()) > count / 10
+    assert min(ends["interrupted"], ends["finished"]) > count / 10
 
 
 def test_the_handler_before_is_back(dog):
