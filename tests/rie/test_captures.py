@@ -17,6 +17,7 @@ def test_a_process_that_is_stuck_in_c_hands_on_the_state_of_an_iteration_before(
         after = function.invoke(json.dumps({**call.json, "ask": True}).encode())
 
     assert result.events == ["rescued", "continued"]
+    assert result.lines[0]["carryon"]["state"] == "earlier"
     state = call.json["carryon"]["state"]
     assert state["a"] == state["b"] > 0
     assert after.json == [state["a"], state["b"]]

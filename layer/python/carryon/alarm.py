@@ -10,7 +10,7 @@ import carryon
 from . import margins, stepping
 from .board import FIRED, PHASE
 from .handlers import better_place
-from .progress import NotCarried
+from .progress import BOUNDARY, EARLIER, WHOLE, NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
 
     from .bootstrap import Shim
 
-# What is known of the state that travels: it was captured at the end of a turn of a loop; nothing has touched it since
-# one; it is an earlier one.
-BOUNDARY, WHOLE, EARLIER = "boundary", "whole", "earlier"
-
 # Of the time until the supervisor takes over; the rest is the clean-up's.
 _SHARE = 0.5
 # For a few instructions that nothing else comes between.
 _STEP_S = 0.02
 _PACKAGE = os.path.dirname(__file__) + "/"
-# Of the time so far, what captures before the alarm may take.
+# Of the time until the alarm, what captures before it may take.
 _CAPTURES_SHARE = 0.001
 
 
@@ -40,7 +36,7 @@ class Alarm:
         self._known: str | None = None
         self._points: Any = None
         self._stepper: Any = None
-        self._spent_for = 0.0
+        self._captures_of = self._captured_at = self._spent_before_s = 0.0
         if shim.state is not None or shim.settings.event_as_left:
             from .safe_points import SafePoints
 
@@ -72,18 +68,23 @@ class Alarm:
     def capture(self, frame: FrameType) -> None:
         """Capture the state where it is next whole, for a process that will be stuck, or where nothing is proved then.
 
-        Not if that would take too large a share of the time: what a capture takes does not depend on how long it is.
+        As often as that may be, all of them together, evenly: what one takes does not depend on how long the time is.
         """
         shim, points = self._shim, self._points
         if points is None or shim.board is None or frame.f_code.co_filename.startswith(_PACKAGE):
             return
-        if self._spent_for != shim.watchdog.alarm_at:
-            self._spent_for = shim.watchdog.alarm_at
-            points.spent_s = 0.0
-        left_ms, margin_ms = shim.board.span()
-        elapsed_s = (left_ms - margin_ms) / 1000 - (shim.watchdog.alarm_at - time.time())
-        if points.is_seeking or points.spent_s > elapsed_s * _CAPTURES_SHARE:
+        if points.is_seeking:
             return
+        now, alarm_at = time.time(), shim.watchdog.alarm_at
+        if self._captures_of != alarm_at:
+            self._captures_of = alarm_at
+            self._captured_at = self._spent_before_s = points.spent_s = 0.0
+        left_ms, margin_ms = shim.board.span()
+        allowed_s = (left_ms - margin_ms) / 1000 * _CAPTURES_SHARE - points.spent_s
+        last_took_s = points.spent_s - self._spent_before_s
+        if allowed_s <= 0 or (now - self._captured_at) * allowed_s < last_took_s * (alarm_at - now):
+            return
+        self._captured_at, self._spent_before_s = now, points.spent_s
         self._known = None
         try:
             points.seek(frame, once=True)

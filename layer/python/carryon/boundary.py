@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # The loop of a frame on the stack in which all happens that touches the state, again and again.
 Boundary = namedtuple("Boundary", "frame own loop")
 
+# Places in a long program at which it was interrupted.
+_CONCLUSIONS_MAX = 1_000
+
 
 def find(program: Program, frames: list[FrameType]) -> Boundary | None:
     """The innermost loop around where the function is that has in it whatever touches the state from turn to turn.
@@ -27,6 +30,18 @@ def find(program: Program, frames: list[FrameType]) -> Boundary | None:
         program: that knows the code of these frames.
         frames: of the stack, the handler's first.
     """
+    where = tuple([(id(frame.f_code), frame.f_lasti) for frame in frames])
+    known = program.conclusions
+    if where not in known:
+        if len(known) > _CONCLUSIONS_MAX:
+            known.clear()
+        found = _find(program, frames)
+        known[where] = found and (frames.index(found.frame), found.own, found.loop)
+    depth, own, loop = known[where] or (None, None, None)
+    return None if depth is None else Boundary(frames[depth], own, loop)
+
+
+def _find(program: Program, frames: list[FrameType]) -> Boundary | None:
     best: Boundary | None = None
     # Whether a loop further out may run all of this frame's code again.
     again = False

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # From that share of the time on; most invocations have ended by then.
 _FROM = 0.5
-# What is lost by a process that is stuck is at most that share of the time, and an iteration. The process itself takes
-# part only while all captures together took less than a thousandth of the time.
+# What is lost by a process that is stuck is about that share of the time, and an iteration. The process itself takes
+# part so often only if all captures together take less than a thousandth of the time.
 _EVERY = 0.01
 _EVERY_MIN_MS = 20
 # Of that interval, how soon to look again at a process that waits for something which a signal would end.

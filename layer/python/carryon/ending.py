@@ -11,7 +11,7 @@ import carryon
 
 from . import answers, delivery, handover, margins
 from . import board as on_board
-from .progress import reason_not_carried
+from .progress import EARLIER, reason_not_carried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
             return answers.join(report, result)
         if settings.event_as_left:
-            is_torn = failure is not None and shim.state_known == "earlier"
+            is_torn = failure is not None and shim.state_known == EARLIER
             invocation = invocation._replace(raw=_event_as_left(board, event, invocation.raw if is_torn else None))
         order = handover.decide(
             settings,

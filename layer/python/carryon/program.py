@@ -88,6 +88,8 @@ class Program:
         self._own: dict[int, Own] = {}
         self._held: dict[int, set[str]] = {}
         self._is_settled = False
+        # Whatever others have concluded from it, by keys of theirs; forgotten where more becomes known.
+        self.conclusions: dict[Any, Any] = {}
         self._libraries: dict[int, Own] = {}
         self._modules = {id(module): module for module, _, _ in variables}
         for loaded in list(sys.modules.values()):
@@ -149,11 +151,14 @@ class Program:
     @property
     def calls_are_hidden(self) -> bool:
         """Whether a writer may be called by an instruction that does not name it, such as an operator."""
-        return any(
-            name.startswith("__") and name.endswith("__") and name not in _BY_CLASS
-            for own in self.writers()
-            for name in own.names
-        )
+        are_hidden: bool | None = self.conclusions.get("calls_are_hidden")
+        if are_hidden is None:
+            are_hidden = self.conclusions["calls_are_hidden"] = any(
+                name.startswith("__") and name.endswith("__") and name not in _BY_CLASS
+                for own in self.writers()
+                for name in own.names
+            )
+        return are_hidden
 
     def may_be_suspended(self, frames: list[FrameType]) -> bool:
         """Whether a generator or coroutine that writes may stand still somewhere.
@@ -220,6 +225,7 @@ class Program:
 
     def _settle(self) -> None:
         """Find what touches, and what calls it, until there is nothing new."""
+        self.conclusions.clear()
         known = self.known
         for own in self._own.values():
             known.functions |= own.names

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from .bootstrap import Shim
     from .watchdog import Watchdog
 
-_MAX = 6 << 20
+# What is known of the state that travels: it was captured at the end of a turn of a loop; nothing has touched it since
+# one; it is an earlier one.
+BOUNDARY, WHOLE, EARLIER = "boundary", "whole", "earlier"
 
+_MAX = 6 << 20
 
 # Which records of a batch are finished, as Batch has it in hexadecimal, and why the state is not the last one; they
 # stay in this invocation.

@@ -242,6 +242,8 @@ class Rescue:
             "processes_left": others,
             **progress.reason_not_carried(progress.read(self._board)),
         }
+        if phase != HANDED and (self._settings.state or self._settings.event_as_left):
+            fields["state"] = progress.EARLIER
         metrics: dict[str, tuple[float, str]] = {"Rescued": (1, "Count")}
         if phase != HANDED:
             metrics["TimeIsUp"] = (1, "Count")

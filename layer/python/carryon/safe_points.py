@@ -154,11 +154,15 @@ class SafePoints:
         }
 
     def _watch(self, program: Program, frames: list[FrameType]) -> None:
-        places = []
-        for own in self._candidates(program, frames):
-            heads = self._heads(own)
-            if heads:
-                places.append((own, heads | self._lasts(own)))
+        target = self._target and (id(self._target.own), self._target.loop)
+        where = target, tuple([id(frame.f_code) for frame in frames])
+        places = program.conclusions.get(where)
+        if places is None:
+            places = program.conclusions[where] = []
+            for own in self._candidates(program, frames):
+                heads = self._heads(own)
+                if heads:
+                    places.append((own, heads | self._lasts(own)))
         assert self._stepper is not None
         self._stepper.watch(places, frames)
 
@@ -172,8 +176,13 @@ class SafePoints:
         return found
 
     def _turning(self, own: Own) -> list[Loop]:
-        turning = [boundary.turns(own, loop) for loop in own.loops]
-        return [loop for loop in turning if loop is not None]
+        assert self._program is not None
+        known = self._program.conclusions
+        turning: list[Loop] | None = known.get(id(own))
+        if turning is None:
+            found = [boundary.turns(own, loop) for loop in own.loops]
+            turning = known[id(own)] = [loop for loop in found if loop is not None]
+        return turning
 
     def _reached(self, frame: FrameType, offset: int) -> None:
         self._dog.is_busy = True

@@ -21,6 +21,8 @@ LARGEST_IN_BUCKET = 6 << 20
 
 _MISSING = object()
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+
 
 class State:
     """The named variables of one function.
@@ -104,7 +106,7 @@ class State:
         for variable in self._variables:
             try:
                 value = variable.value(frame)
-                members.append(f"{json.dumps(variable.id)}: {json.dumps(value, allow_nan=False)}")
+                members.append(f"{variable.encoded_id}: {_encode(value)}")
             except LookupError as error:
                 return NotCarried(f"CARRYON_STATE names {variable.id}, but {error.args[0]}")
             except Exception as error:
@@ -130,6 +132,7 @@ class _Variable:
         self.name = named.name
         owner = f"{named.function}()." if named.function else ""
         self.id = f"{named.module}:{owner}{named.name}" if named.module else f"{owner}{named.name}"
+        self.encoded_id = json.dumps(self.id)
         self.into_globals = named.function is None and into != "event"
         self.key: str | None = named.key or (named.name if into != "globals" else None)
 
