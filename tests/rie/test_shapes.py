@@ -158,8 +158,13 @@ def uninterrupted(group, event):
     return Chain(SHAPES, f"{group.file}.handler", {}).run_uninterrupted({**event, "pace_s": 0})
 
 
+def timeout_of(seed):
+    return random.Random(f"{seed}, timeout").choice([2, 3]) if SOAK else 2
+
+
 def event_of(seed, shape, folder):
-    seconds = random.Random(f"{seed} {shape}").uniform(1.5, 2.5)
+    # More than the largest share of a timeout that the margin leaves.
+    seconds = random.Random(f"{seed} {shape}").uniform(0.9, 1.3) * timeout_of(seed)
     rate = RATE.get(shape, USUAL_RATE)
     return {"shape": shape, "items": int(seconds * rate), "pace_s": 1 / USUAL_RATE, "folder": str(folder / shape)}
 
@@ -167,7 +172,7 @@ def event_of(seed, shape, folder):
 def follow_each(group, python, layer, seed, folder):
     """Run a chain of each shape, one after the other in one environment."""
     chance = random.Random(seed)
-    timeout_s = chance.choice([2, 3]) if SOAK else 2
+    timeout_s = timeout_of(seed)
     settings = {
         **group.settings,
         "CARRYON_MARGIN": f"{chance.randint(400, 900)}ms",

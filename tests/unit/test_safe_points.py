@@ -29,11 +29,16 @@ def _python(request):
     return PYTHONS[request.param]
 
 
-def interrupt(python, folder, programs, count, margin_ms=PATIENT_MS, state="a,b", **env):
+def tight(source):
+    """The program with nothing to do between its writes, so that it is interrupted at its jumps."""
+    return source.replace("burn()", "pass")
+
+
+def interrupt(python, folder, programs, count, margin_ms=PATIENT_MS, state="a,b", prelude=PRELUDE, **env):
     """What comes of programs that are interrupted so often each, by their names."""
     for name, source in programs.items():
-        (folder / f"{name}.py").write_text(PRELUDE + source.replace("# boundary", "pass"))
-        (folder / f"{name}_noted.py").write_text(PRELUDE + source.replace("# boundary", "note()"))
+        (folder / f"{name}.py").write_text(prelude + source.replace("# boundary", "pass"))
+        (folder / f"{name}_noted.py").write_text(prelude + source.replace("# boundary", "note()"))
     seed = random.randrange(1 << 30)
     result = subprocess.run(
         [python, INTERRUPT, folder, str(count), str(seed), str(margin_ms), state, *programs],
@@ -58,6 +63,17 @@ def test_no_shape_of_program_hands_on_a_state_that_is_torn(python, tmp_path, sam
     assert {name for name, one in outcomes.items() if "earlier" in one["known"]} == set()
     # It is the safe points that do it.
     assert sum(one["torn_at_the_alarm"] for one in outcomes.values()) > len(programs)
+
+
+def test_no_shape_is_torn_at_its_jumps(python, tmp_path, sample):
+    """Without anything between its writes; Python looks for signals where it jumps backwards."""
+    programs = {name: tight(source) for name, source in SHAPES.items() if name not in UNPROVED}
+    outcomes = interrupt(
+        python, tmp_path, programs, sample(50, 2), prelude=PRELUDE.replace("LAST = 500", "LAST = 5_000")
+    )
+
+    assert {name: one["torn"] for name, one in outcomes.items() if one["torn"]} == {}
+    assert {name: one["unclean"] for name, one in outcomes.items() if one["unclean"]} == {}
 
 
 def test_nothing_is_said_to_be_proved_that_is_not(python, tmp_path, sample):
@@ -162,6 +178,8 @@ def test_no_generated_program_hands_on_a_state_that_is_torn(python, tmp_path, sa
     @given(st.lists(BODIES.map(program), min_size=6, max_size=6))
     def check(sources):
         programs = {f"program_{number}": source for number, source in enumerate(sources)}
+        for name, source in list(programs.items())[::3]:
+            programs[f"tight_{name}"] = tight(source).replace("a < 300", "a < 3_000")
         outcomes = interrupt(python, tmp_path, programs, count)
         assert {programs[name]: one["torn"] for name, one in outcomes.items() if one["torn"]} == {}
         assert {programs[name]: one["unclean"] for name, one in outcomes.items() if one["unclean"]} == {}

@@ -98,7 +98,8 @@ class SafePoints:
             return NOTHING
         self._searched_s = 0.0
         self._target = found
-        self._last = {}
+        # A jump that does not end a turn may be just behind it.
+        self._last = {id(one): (program.of(one) or program.of_library(one)).flow.at(one.f_lasti) for one in frames}
         self._watch(program, frames)
         return LATER
 

@@ -218,6 +218,17 @@ def handler(event, context):
         burn()
         # boundary
 """,
+    "tight_while_with_continue": """
+def handler(event, context):
+    global a, b
+    while b < 50 * LAST:
+        while a < 4 * (b + 1):
+            a += 1
+            if a % 2:
+                continue
+        b += 1
+        # boundary
+""",
     "one_loop_after_another": """
 def handler(event, context):
     global a, b
