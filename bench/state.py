@@ -143,7 +143,7 @@ def _captures(runtime: Runtime, layer: Path, count: int, timeout_s: int) -> list
 
 def lost(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
     """Work done that is not in the state which travels; one iteration or a hundredth of the time may be."""
-    stuck = "lost per hop, stuck in C at the end"
+    stuck = "lost, stuck in C at the end"
     cases = {
         "lost per hop": (_LOST_TIMEOUT_S, 0.005, False, count),
         "lost per hop, iterations of 100 ms": (_LOST_TIMEOUT_S, 0.1, False, count),
