@@ -12,7 +12,7 @@ def test_a_process_that_is_stuck_in_c_hands_on_the_state_of_an_iteration_before(
     """From half of the time on it is captured again and again; the iteration that it is of was whole."""
     env = continuing(lambda_api, CARRYON_STATE="a,b")
     with Emulator(edge_runtime, FUNCTIONS, "late_stuck.handler", layer=layer, env=env, timeout_s=2) as function:
-        result = function.invoke({"seconds": 1.4})
+        result = function.invoke({"seconds": 1.25})
         (call,) = lambda_api.calls
         after = function.invoke(json.dumps({**call.json, "ask": True}).encode())
 
