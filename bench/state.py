@@ -8,7 +8,7 @@ import statistics
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from figures import BOOTSTRAP, Figure
 from rescue import percentile
@@ -17,7 +17,11 @@ from runtime_api import Environment
 from tests.support.lambda_api import LambdaApi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.runtimes import Runtime
+
+_T = TypeVar("_T")
 
 _STATE = {"CARRYON_STATE": "count,total"}
 _PROGRAMS = ("computing", "waiting", "helpers")
@@ -67,19 +71,11 @@ def torn(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
 
 def safe_point(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
     """How much later the alarm is raised where there is a state, which has to be whole."""
-    late_ms: tuple[list[float], list[float]] = [], []
-    with (
-        Environment(runtime.python, BOOTSTRAP, layer, "progress.told", _SHORT) as without,
-        Environment(runtime.python, BOOTSTRAP, layer, "progress.told", {**_STATE, **_SHORT}) as with_state,
-    ):
-        order = [(without, late_ms[0]), (with_state, late_ms[1])]
-        for environment, _ in order:
-            environment.start()
-        for number in range(count):
-            event = {"program": _PROGRAMS[number % len(_PROGRAMS)]}
-            for environment, into in order:
-                into.append(_late_ms(environment, event))
-            order.reverse()
+
+    def late(environment: Environment, number: int) -> float:
+        return _late_ms(environment, {"program": _PROGRAMS[number % len(_PROGRAMS)]})
+
+    late_ms = _paired(runtime, layer, "progress.told", _SHORT, count, late)
     first_ms = late_ms[1][0]
     later = [after - before for before, after in zip(*late_ms, strict=True)]
     detail = {"late without": statistics.median(late_ms[0]), "the first one": first_ms, "count": count}
@@ -108,29 +104,19 @@ def captures(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
 
 def _captures(runtime: Runtime, layer: Path, count: int, timeout_s: int) -> list[Figure]:
     event = {"usual_s": _USUAL_S, "from_s": _CAPTURES_FROM * timeout_s, "to_s": _CAPTURES_TO * timeout_s}
-    env = {"CARRYON_TO": "self"}
-    shares: tuple[list[float], list[float]] = [], []
-    longest = []
-    with (
-        Environment(runtime.python, BOOTSTRAP, layer, "progress.gaps", env) as without,
-        Environment(runtime.python, BOOTSTRAP, layer, "progress.gaps", {**_STATE, **env}) as with_state,
-    ):
-        order = [(without, shares[0]), (with_state, shares[1])]
-        for environment, _ in order:
-            environment.start()
-        for _ in range(count):
-            for environment, into in order:
-                share, longest_s = _invoke(environment, event, timeout_s)
-                into.append(share * 100)
-                if into is shares[1]:
-                    longest.append(longest_s * 1e3)
-            order.reverse()
+
+    def share_and_longest(environment: Environment, _: int) -> tuple[float, float]:
+        share, longest_s = _invoke(environment, event, timeout_s)
+        return share * 100, longest_s * 1e3
+
+    pairs = _paired(runtime, layer, "progress.gaps", {"CARRYON_TO": "self"}, count, share_and_longest)
+    shares = [[share for share, _ in measured] for measured in pairs]
     taken = [after - before for before, after in zip(*shares, strict=True)]
     detail = {
         "without": statistics.median(shares[0]),
         "with": statistics.median(shares[1]),
         "differences": taken,
-        "longest pauses, ms": longest,
+        "longest pauses, ms": [longest_ms for _, longest_ms in pairs[1]],
     }
     share = statistics.median(taken)
     of_all = share * (_CAPTURES_TO - _CAPTURES_FROM) / _CAPTURES_TO
@@ -186,6 +172,30 @@ def _lost_ms(runtime: Runtime, layer: Path, timeout_s: int, step_s: float, is_st
                 if len(taken) == count:
                     return taken
     raise RuntimeError(f"carried on {len(taken)} of {count * _LOST_TURNS_MAX} times: {served.answer}")
+
+
+def _paired(
+    runtime: Runtime,
+    layer: Path,
+    handler: str,
+    env: dict[str, str],
+    count: int,
+    measure: Callable[[Environment, int], _T],
+) -> tuple[list[_T], list[_T]]:
+    """What is measured without a state and with one, turn by turn."""
+    measured: tuple[list[_T], list[_T]] = [], []
+    with (
+        Environment(runtime.python, BOOTSTRAP, layer, handler, env) as without,
+        Environment(runtime.python, BOOTSTRAP, layer, handler, {**_STATE, **env}) as with_state,
+    ):
+        order = [(without, measured[0]), (with_state, measured[1])]
+        for environment, _ in order:
+            environment.start()
+        for number in range(count):
+            for environment, into in order:
+                into.append(measure(environment, number))
+            order.reverse()
+    return measured
 
 
 def _invoke(environment: Environment, event: dict[str, Any], timeout_s: float) -> Any:

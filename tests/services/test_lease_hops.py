@@ -48,6 +48,14 @@ def hop(number=1, chain="c", token=None, **event):
     return json.dumps({"carryon": meta, **event}, separators=(",", ":")).encode()
 
 
+def die_at_work(function):
+    """Every process of the function is killed while it has the hop as "owner"."""
+    running = function.begin(hop(do="run_on"), request_id="owner")
+    function.wait_for_log("working")
+    send(function.processes(), signal.SIGKILL)
+    running.result()
+
+
 def test_a_hop_is_recorded_before_it_is_sent_and_runs_with_its_token_alone(make, table, lambda_api):
     """The envelope has the record's token, its sender is handed over, and one with another token is told to wait."""
     function = make()
@@ -111,10 +119,7 @@ def test_a_delivery_after_the_hand_over_has_the_answer_of_the_first(make, lambda
 def test_lambdas_retry_takes_its_hop_over_at_once(make, table):
     """The process that had it under the same request id is dead."""
     dead, function = make(), make()
-    running = dead.begin(hop(do="run_on"), request_id="owner")
-    dead.wait_for_log("working")
-    send(dead.processes(), signal.SIGKILL)
-    running.result()
+    die_at_work(dead)
     other = function.invoke(hop(do="finish"), request_id="other")
     retry = function.invoke(hop(do="finish"), request_id="owner")
 
@@ -126,10 +131,7 @@ def test_lambdas_retry_takes_its_hop_over_at_once(make, table):
 def test_a_hop_whose_owner_died_is_anybodys_when_its_lease_ends(make, table):
     """Not before: it might be alive."""
     dead, function = make(), make()
-    running = dead.begin(hop(do="run_on"), request_id="owner")
-    dead.wait_for_log("working")
-    send(dead.processes(), signal.SIGKILL)
-    running.result()
+    die_at_work(dead)
     early = function.invoke(hop(do="finish"), request_id="other")
     table.set("c", 1, lease_until_ms=1)
     late = function.invoke(hop(do="finish"), request_id="other")

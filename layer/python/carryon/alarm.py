@@ -71,9 +71,7 @@ class Alarm:
         As often as that may be, all of them together, evenly: what one takes does not depend on how long the time is.
         """
         shim, points = self._shim, self._points
-        if points is None or shim.board is None or frame.f_code.co_filename.startswith(_PACKAGE):
-            return
-        if points.is_seeking:
+        if points is None or shim.board is None or frame.f_code.co_filename.startswith(_PACKAGE) or points.is_seeking:
             return
         now, alarm_at = time.time(), shim.watchdog.alarm_at
         if self._captures_of != alarm_at:

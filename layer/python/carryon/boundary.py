@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 # The loop of a frame on the stack in which all happens that touches the state, again and again.
 Boundary = namedtuple("Boundary", "frame own loop")
 
-# Places in a long program at which it was interrupted.
-_CONCLUSIONS_MAX = 1_000
-
 
 def find(program: Program, frames: list[FrameType]) -> Boundary | None:
     """The innermost loop around where the function is that has in it whatever touches the state from turn to turn.
@@ -31,24 +28,19 @@ def find(program: Program, frames: list[FrameType]) -> Boundary | None:
         frames: of the stack, the handler's first.
     """
     where = tuple([(id(frame.f_code), frame.f_lasti) for frame in frames])
-    known = program.conclusions
-    if where not in known:
-        if len(known) > _CONCLUSIONS_MAX:
-            known.clear()
-        found = _find(program, frames)
-        known[where] = found and (frames.index(found.frame), found.own, found.loop)
-    depth, own, loop = known[where] or (None, None, None)
-    return None if depth is None else Boundary(frames[depth], own, loop)
+    found = program.conclude(where, _find, program, frames)
+    return None if found is None else Boundary(frames[found[0]], *found[1:])
 
 
-def _find(program: Program, frames: list[FrameType]) -> Boundary | None:
-    best: Boundary | None = None
+def _find(program: Program, frames: list[FrameType]) -> tuple[int, Own, loops.Loop] | None:
+    """The same, with the place of its frame in the stack: no frame is to be kept."""
+    best: tuple[int, Own, loops.Loop] | None = None
     # Whether a loop further out may run all of this frame's code again.
     again = False
     for depth, frame in enumerate(frames):
         below = frames[depth + 1 :]
         library = program.of(frame)
-        own = library or program.of_library(frame)
+        own = program.of_any(frame)
         at = own.flow.at(frame.f_lasti)
         active = {at} if any(program.writes(one.f_code) for one in below) else set()
         touched = own.places | active
@@ -56,10 +48,9 @@ def _find(program: Program, frames: list[FrameType]) -> Boundary | None:
         if not again:
             touched = touched & around[0].body if around else set()
         if touched:
-            turning = [turns(own, loop) for loop in around if touched <= loop.body]
-            fitting = [loop for loop in turning if loop is not None]
+            fitting = turning(own, [loop for loop in around if touched <= loop.body])
             if fitting:
-                best = Boundary(frame, own, fitting[-1])
+                best = depth, own, fitting[-1]
             elif not again:
                 best = None
             if touched - active and not (fitting and at == fitting[-1].head and active):
@@ -70,6 +61,12 @@ def _find(program: Program, frames: list[FrameType]) -> Boundary | None:
         if around and not (library is None and below[0].f_code.co_flags & COROUTINE):
             again = True
     return best
+
+
+def turning(own: Own, some: list[loops.Loop]) -> list[loops.Loop]:
+    """Those of some loops whose turns all begin at one place, with their heads there."""
+    found = [turns(own, loop) for loop in some]
+    return [loop for loop in found if loop is not None]
 
 
 def turns(own: Own, loop: loops.Loop) -> loops.Loop | None:

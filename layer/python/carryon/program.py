@@ -11,14 +11,18 @@ from .leftovers import is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
-    from typing import Any
+    from typing import Any, TypeVar
+
+    _T = TypeVar("_T")
 
 _FUNCTION = type(is_own)
 _MODULE = type(sys)
 _CODE = type(is_own.__code__)
 _UNWRAPPED_MAX = 8
+# A long program is interrupted at many places.
+_CONCLUSIONS_MAX = 1_000
 COROUTINE = 0x80 | 0x100 | 0x200  # of co_flags, with generators used as coroutines and asynchronous generators
 _SUSPENDS = 0x20 | COROUTINE
 # What calls these without naming them.
@@ -88,8 +92,7 @@ class Program:
         self._own: dict[int, Own] = {}
         self._held: dict[int, set[str]] = {}
         self._is_settled = False
-        # Whatever others have concluded from it, by keys of theirs; forgotten where more becomes known.
-        self.conclusions: dict[Any, Any] = {}
+        self._conclusions: dict[Any, Any] = {}
         self._libraries: dict[int, Own] = {}
         self._modules = {id(module): module for module, _, _ in variables}
         for loaded in list(sys.modules.values()):
@@ -133,8 +136,11 @@ class Program:
             self._is_settled = False
         return own
 
-    def of_library(self, frame: FrameType) -> Own:
-        """A library's code has loops, but names nothing of the function's."""
+    def of_any(self, frame: FrameType) -> Own:
+        """The same, for a library's code too: that has loops, but names nothing of the function's."""
+        return self.of(frame) or self._of_library(frame)
+
+    def _of_library(self, frame: FrameType) -> Own:
         own = self._libraries.get(id(frame.f_code))
         if own is None:
             own = self._libraries[id(frame.f_code)] = Own(frame.f_code, frame.f_globals, None)
@@ -151,14 +157,7 @@ class Program:
     @property
     def calls_are_hidden(self) -> bool:
         """Whether a writer may be called by an instruction that does not name it, such as an operator."""
-        are_hidden: bool | None = self.conclusions.get("calls_are_hidden")
-        if are_hidden is None:
-            are_hidden = self.conclusions["calls_are_hidden"] = any(
-                name.startswith("__") and name.endswith("__") and name not in _BY_CLASS
-                for own in self.writers()
-                for name in own.names
-            )
-        return are_hidden
+        return self.conclude("calls_are_hidden", self._calls_are_hidden)
 
     def may_be_suspended(self, frames: list[FrameType]) -> bool:
         """Whether a generator or coroutine that writes may stand still somewhere.
@@ -175,6 +174,24 @@ class Program:
             if sys.getrefcount(own.code) - _ONE_HOLDER > functions + active * each + (own.outer is not None):
                 return True
         return False
+
+    def conclude(self, key: Any, think: Callable[..., _T], *arguments: Any) -> _T:
+        """What follows from what is known of the code, for these arguments, which the key stands for.
+
+        Found out again when more becomes known.
+        """
+        if key not in self._conclusions:
+            if len(self._conclusions) > _CONCLUSIONS_MAX:
+                self._conclusions.clear()
+            self._conclusions[key] = think(*arguments)
+        return self._conclusions[key]  # type: ignore[no-any-return]
+
+    def _calls_are_hidden(self) -> bool:
+        return any(
+            name.startswith("__") and name.endswith("__") and name not in _BY_CLASS
+            for own in self.writers()
+            for name in own.names
+        )
 
     def _gather(self, module: dict[str, Any]) -> None:
         self._held[id(module)] = set()
@@ -225,7 +242,7 @@ class Program:
 
     def _settle(self) -> None:
         """Find what touches, and what calls it, until there is nothing new."""
-        self.conclusions.clear()
+        self._conclusions.clear()
         known = self.known
         for own in self._own.values():
             known.functions |= own.names

@@ -99,7 +99,7 @@ class SafePoints:
         self._searched_s = 0.0
         self._target = found
         # A jump that does not end a turn may be just behind it.
-        self._last = {id(one): (program.of(one) or program.of_library(one)).flow.at(one.f_lasti) for one in frames}
+        self._last = {id(one): program.of_any(one).flow.at(one.f_lasti) for one in frames}
         self._watch(program, frames)
         return LATER
 
@@ -142,7 +142,7 @@ class SafePoints:
         found = {id(own): own for own in program.writers()}
         for frame in frames:
             if any(program.writes(one.f_code) for one in frames):
-                own = program.of(frame) or program.of_library(frame)
+                own = program.of_any(frame)
                 found.setdefault(id(own), own)
         return list(found.values())
 
@@ -157,15 +157,12 @@ class SafePoints:
     def _watch(self, program: Program, frames: list[FrameType]) -> None:
         target = self._target and (id(self._target.own), self._target.loop)
         where = target, tuple([id(frame.f_code) for frame in frames])
-        places = program.conclusions.get(where)
-        if places is None:
-            places = program.conclusions[where] = []
-            for own in self._candidates(program, frames):
-                heads = self._heads(own)
-                if heads:
-                    places.append((own, heads | self._lasts(own)))
         assert self._stepper is not None
-        self._stepper.watch(places, frames)
+        self._stepper.watch(program.conclude(where, self._places, program, frames), frames)
+
+    def _places(self, program: Program, frames: list[FrameType]) -> stepping.Places:
+        heads = [(own, self._heads(own)) for own in self._candidates(program, frames)]
+        return [(own, offsets | self._lasts(own)) for own, offsets in heads if offsets]
 
     def _lasts(self, own: Own) -> set[int]:
         """The offsets before a head from which it matters where control came from."""
@@ -178,12 +175,7 @@ class SafePoints:
 
     def _turning(self, own: Own) -> list[Loop]:
         assert self._program is not None
-        known = self._program.conclusions
-        turning: list[Loop] | None = known.get(id(own))
-        if turning is None:
-            found = [boundary.turns(own, loop) for loop in own.loops]
-            turning = known[id(own)] = [loop for loop in found if loop is not None]
-        return turning
+        return self._program.conclude(id(own), boundary.turning, own, own.loops)
 
     def _reached(self, frame: FrameType, offset: int) -> None:
         self._dog.is_busy = True
@@ -212,7 +204,7 @@ class SafePoints:
             return NOW if self._leaving_at == (frame, offset) else LATER
         program = self._program
         assert program is not None
-        own = program.of(frame) or program.of_library(frame)
+        own = program.of_any(frame)
         at = own.flow.at(offset)
         last = self._last.pop(id(frame), None)
         self._last[id(frame)] = at
