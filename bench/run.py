@@ -1,7 +1,7 @@
 """Measure what the layer costs: python bench/run.py [--only FIGURE,...] [--quick] [--python 3.13].
 
-Prints a table and writes dist/bench.json. Figures: start, invocation, memory, alarm, hand_over, rescue, table, torn,
-safe_point, checkpoint, captures, lost, size.
+Prints a table and writes dist/bench.json. Figures: start, invocation, memory, alarm, hand_over, rescue, small, table,
+torn, safe_point, checkpoint, captures, lost, size.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import figures
 import lease_table
 import rescue
+import small
 import state
 
 from tests.support.layer import build_once
@@ -28,6 +29,7 @@ COUNTS = {
     "alarm": 200,
     "hand_over": 30,
     "rescue": 100,
+    "small": 50,
     "table": 30,
     "torn": 1_000,
     "safe_point": 300,
@@ -61,7 +63,9 @@ def main() -> int:
                 rows = figures.size(Path(folder) / "carryon-layer.zip")
             else:
                 count = max(COUNTS[name] // 10, 2) if options.quick else COUNTS[name]
-                module = next(module for module in (figures, rescue, lease_table, state) if hasattr(module, name))
+                module = next(
+                    module for module in (figures, rescue, small, lease_table, state) if hasattr(module, name)
+                )
                 rows = getattr(module, name)(runtime, layer, count)
             for row in rows:
                 goal = f"{row.goal:>9} {row.unit:2}" if row.goal is not None else ""

@@ -79,7 +79,8 @@ def report(run):
     def report(*command, **options):
         status, output, errors = run(*command, **options)
         assert (0, "") == (status, errors)
-        return json.loads(output)
+        # Before it there may be a line about a setting.
+        return json.loads(output.splitlines()[-1])
 
     return report
 

@@ -21,12 +21,17 @@ class NoQuotaError(Exception):
 class Quota:
     """A control group of its own; whoever is in it at the end is killed.
 
+    Args:
+        memory_mb: what the share stands for.
+        full_core_first: a full core until `limit` is called, as Lambda gives to the init phase.
+
     Raises:
         NoQuotaError: on entry.
     """
 
-    def __init__(self, memory_mb: int) -> None:
+    def __init__(self, memory_mb: int, *, full_core_first: bool = False) -> None:
         self.memory_mb = memory_mb
+        self._full_core_first = full_core_first
         self._folder = Path()
 
     def __enter__(self) -> Quota:
@@ -34,7 +39,10 @@ class Quota:
         try:
             self._folder.mkdir()
             self._write("cpu.cfs_period_us", _PERIOD_US)
-            self._write("cpu.cfs_quota_us", _PERIOD_US * self.memory_mb // FULL_CORE_MB)
+            if self._full_core_first:
+                self._write("cpu.cfs_quota_us", _PERIOD_US)
+            else:
+                self.limit()
         except OSError as error:
             self._remove()
             raise NoQuotaError(str(error)) from None
@@ -42,6 +50,10 @@ class Quota:
 
     def __exit__(self, *exc: object) -> None:
         self._remove()
+
+    def limit(self) -> None:
+        """Give the group its share and no more."""
+        self._write("cpu.cfs_quota_us", _PERIOD_US * self.memory_mb // FULL_CORE_MB)
 
     def command(self, command: list[str]) -> list[str]:
         """A command that runs `command` in the group."""

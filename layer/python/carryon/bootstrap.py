@@ -14,7 +14,7 @@ from functools import partial
 
 import carryon
 
-from . import envelope, innermost, margins, watchdog
+from . import envelope, hook, innermost, margins, watchdog
 from .board import ALARM_AT_MS, ATTENDED, FIRED, PHASE, RUN
 from .invocation import Invocation, facts
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .board import Board
     from .settings import Settings
-    from .standby import Standby
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
@@ -43,13 +42,14 @@ class Shim:
     Args:
         client: the module awslambdaric.bootstrap.
         settings: the parsed environment.
-        board: memory shared with the supervisor, or None where there is no supervisor.
-        standby: what this process waits for before it takes the place of another; None in the first one.
+        path: sys.path before the runtime's command has changed it.
+
+    `board` is the memory shared with the supervisor, or None where there is no supervisor.
     """
 
-    def __init__(self, client: Any, settings: Settings, board: Board | None, standby: Standby | None = None) -> None:
+    def __init__(self, client: Any, settings: Settings, path: list[str]) -> None:
         self.settings = settings
-        self.board = board
+        self.board: Board | None = None
         self.state: Any = None
         self.event: Any = None
         # Of an invocation whose rest may have to be given back.
@@ -70,8 +70,8 @@ class Shim:
         # Of the hop that is running, where somebody asks.
         self.has_handed_over = False
         self.margin_cut_said = False
-        self._standby = standby
-        self._started_late = standby is not None
+        self._path = path
+        self._is_divided = False
         # Something of this invocation is on the board that not every invocation puts there.
         self.board_is_used = False
         names = client.handle_event_request.__code__.co_varnames
@@ -90,19 +90,17 @@ class Shim:
         self._client.handle_event_request = self._handle_event_request
         self._client.extract_traceback = self._traceback_without_shim
         carryon._shim = self
-        os.register_at_fork(after_in_child=self._detach)
-        if self.board is not None:
-            self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
-            if self.board.stacks >= 0:
-                from . import stacks
-
-                stacks.write_on_signal(self.board.stacks)
 
     def _get_handler(self, name: str) -> Callable[[Any, Any], Any]:
-        if self._standby is None:
+        takes_place = False
+        if not self._is_divided:
+            self._is_divided = True
+            # A runtime that forks workers of its own cannot be served by one board.
+            if "AWS_LAMBDA_MAX_CONCURRENCY" not in os.environ:
+                takes_place = self._divide()
+            self._begin_process()
+        if not takes_place:
             return self._load_handler(name)
-        standby, self._standby = self._standby, None
-        standby.wait()
         # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
         self._client.on_init_complete = lambda *_: None
         handler = None
@@ -116,6 +114,33 @@ class Shim:
             return handler(event, context)
 
         return invoke
+
+    def _divide(self) -> bool:
+        """Have a supervisor as parent; says whether this process takes the place of another runtime."""
+        takes_place = False
+        try:
+            from . import supervision
+
+            self.board, takes_place, reason = supervision.start(self.settings, self._path)
+        except Exception as error:
+            reason = f"the layer is damaged: {error!r}"
+        if reason:
+            hook.say_without(reason)
+        return takes_place
+
+    def _begin_process(self) -> None:
+        """Get ready for what only this process and its supervisor are concerned with."""
+        os.register_at_fork(after_in_child=self._detach)
+        self.watchdog.adopt()
+        if self.board is not None:
+            self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
+            if self.board.stacks >= 0:
+                try:
+                    from . import stacks
+
+                    stacks.write_on_signal(self.board.stacks)
+                except Exception as error:
+                    hook.say_without(f"the layer is damaged: {error!r}")
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
         if name == innermost.NAME:

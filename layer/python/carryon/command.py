@@ -1,11 +1,9 @@
-"""Run the runtime's command in this process, as the interpreter would have run it, with a supervisor as parent."""
+"""Run the runtime's command in this process, as the interpreter would have run it, with the shim put in on the way."""
 
 from __future__ import annotations
 
-import _signal
 import os
 import sys
-import time
 
 from . import hook
 from .settings import parse
@@ -15,13 +13,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn
 
-    from .board import Board
-    from .settings import Settings
-    from .standby import Standby
-
 # In place of the interpreter's name: the options that come with it are set, and this is the second start.
 _OPTIONS_SET = ""
-_CHILD_FIRST_S = 0.05
 
 
 def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
@@ -41,9 +34,7 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
     if options and not options_set:
         os.execv(command[0], [command[0], *options, launcher, _OPTIONS_SET, *command])
 
-    settings = parse(os.environ)
-    board, standby, reason = _start_supervisor(settings)
-    hook.install_on_import(settings, board, standby, reason)
+    hook.install_on_import(parse(os.environ))
 
     sys.orig_argv[:] = command
     _reset_main(script_folder_on_path, target)
@@ -81,67 +72,6 @@ def _split(command: list[str]) -> tuple[list[str], list[str]]:
         options += [word, *rest[:takes_next]]
         del rest[:takes_next]
     return options, rest
-
-
-def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None, str]:
-    """Fork: the parent becomes the supervisor; the child gets the board.
-
-    Returns in the child, and later in each process that the supervisor forks to take the child's place; that one gets
-    what it has to wait for as well. Where the fork is refused there is no board, and the reason is returned: the
-    runtime then runs without a supervisor.
-    """
-    if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
-        return None, None, ""  # the runtime forks workers of its own, which one board cannot serve
-    # From here on a signal to the supervisor waits until the supervisor can deal with it.
-    mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-    pipe: tuple[int, ...] = ()
-    try:
-        from .board import Board
-        from .standby import die_with_supervisor
-
-        board = Board()
-        alive, alive_in_supervisor = pipe = os.pipe()
-        child = os.fork()
-    except Exception as error:
-        for end in pipe:
-            os.close(end)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-        return None, None, f"the supervisor could not be started: {error}"
-    standby = None
-    if child:
-        os.close(alive)
-        standby = _supervise(board, settings, child, alive_in_supervisor)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-    if standby is None:
-        os.close(alive_in_supervisor)
-        die_with_supervisor(alive)
-    return board, standby, ""
-
-
-def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> Standby:
-    """Be the supervisor; whatever goes wrong in it, this process lives and ends with the child.
-
-    Returns only in a process that was forked from it to be a runtime.
-    """
-    from .standby import StartRuntime
-
-    status = 1
-    try:
-        from .processes import adopt_orphans
-
-        # Before the child can have any.
-        adopt_orphans()
-        # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
-        time.sleep(_CHILD_FIRST_S)
-        from .supervisor import Supervisor
-
-        status = Supervisor(board, settings, child, pipe).run()
-    except StartRuntime as start:
-        return start.standby
-    except Exception as error:
-        sys.stderr.write(f"carryon: no supervisor any longer: {error!r}\n")
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os._exit(status if status >= 0 else 128 - status)
 
 
 def _reset_main(script_folder_on_path: bool, target: list[str]) -> None:

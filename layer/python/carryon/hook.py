@@ -9,9 +9,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .board import Board
     from .settings import Settings
-    from .standby import Standby
 
 _CLIENT = "awslambdaric.bootstrap"
 # The first parameters of handle_event_request in every runtime client from 2.0 to 4.2.
@@ -28,21 +26,17 @@ _PARAMETERS = (
 )
 
 
-def install_on_import(settings: Settings, board: Board | None, standby: Standby | None, no_supervisor: str) -> None:
-    """Arrange for the shim.
-
-    Args:
-        standby: what a process that is to take another's place has to wait for.
-        no_supervisor: why there is no board, or empty where that is as it should be.
-    """
-    sys.meta_path.insert(0, _Finder(settings, board, standby, no_supervisor))
+def install_on_import(settings: Settings) -> None:
+    """Arrange for the shim."""
+    sys.meta_path.insert(0, _Finder(settings, list(sys.path)))
 
 
 class _Finder:
     """Finds the runtime client as it would have been found, and leaves no trace once it has."""
 
-    def __init__(self, *shim: Any) -> None:
-        self._shim = shim
+    def __init__(self, settings: Settings, path: list[str]) -> None:
+        self._settings = settings
+        self._path = path
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != _CLIENT:
@@ -60,35 +54,42 @@ class _Finder:
         def execute_and_install(module: ModuleType) -> None:
             del loader.exec_module
             execute(module)
-            _install(module, *self._shim)
+            _install(module, self._settings, self._path)
 
         loader.exec_module = execute_and_install
         return spec
 
 
-def _install(client: Any, settings: Settings, board: Board | None, standby: Standby | None, no_supervisor: str) -> None:
+def _install(client: Any, settings: Settings, path: list[str]) -> None:
     try:
         code = client.handle_event_request.__code__
         known = code.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and client._get_handler and client.extract_traceback
     except AttributeError:
         known = False
-    no_shim = "" if known else "this runtime client (awslambdaric) is not known"
+    reason = "" if known else "this runtime client (awslambdaric) is not known"
     if known:
         try:
             from .bootstrap import Shim
 
-            Shim(client, settings, board, standby).install()
+            Shim(client, settings, path).install()
         except Exception as error:
-            no_shim = f"the layer is damaged: {error!r}"
-    if standby is None and (no_shim or no_supervisor or settings.problems):
-        _report(settings, no_shim, no_supervisor)
+            reason = f"the layer is damaged: {error!r}"
+    if reason:
+        say_without(reason)
+    if settings.problems:
+        _report(settings)
 
 
-def _report(settings: Settings, no_shim: str, no_supervisor: str) -> None:
+def say_without(reason: str) -> None:
+    """Say why Carry On works without all of its parts."""
     from . import log
 
-    for reason in filter(None, (no_shim, no_supervisor)):
-        log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
+    log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
+
+
+def _report(settings: Settings) -> None:
+    from . import log
+
     for name, value, allowed in settings.problems:
         # Where there is to be a key, none at all would be worse than no chain.
         instead = "no chain goes on" if name == "CARRYON_SIGNING_KEY" else "its default is taken"

@@ -8,7 +8,7 @@ import time
 from functools import cache
 
 from . import processes
-from .board import COURIER, STANDBY
+from .board import COURIER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def _event_loops() -> Iterator[str]:
 
 
 def _processes(board: Board, since: float) -> Iterator[str]:
-    attendants = board.words[COURIER], board.words[STANDBY]
+    courier = board.words[COURIER]
     # From the supervisor down: it is the parent of whatever has lost its own.
-    for pid in processes.descendants(os.getppid(), but=attendants):
+    for pid in processes.descendants(os.getppid(), but=[courier]):
         if pid != os.getpid() and processes.started_at(str(pid)) >= since:
             yield f"process {pid} {processes.command_line(pid)}".rstrip()

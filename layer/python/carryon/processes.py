@@ -87,6 +87,14 @@ def send(pids: list[int], number: int) -> None:
             pass
 
 
+def kill_and_wait(pids: list[int]) -> None:
+    """Kill processes and wait until they have ended, for 50 ms at most."""
+    send(pids, signal.SIGKILL)
+    by = time.monotonic() + _STOP_WITHIN_S
+    while any(map(_lives, pids)) and time.monotonic() < by:
+        time.sleep(_POLL_S)
+
+
 def stat(path: str) -> list[str]:
     """The fields of a stat file below /proc that follow the command's name; empty where there is none."""
     return _read(path).rpartition(b")")[2].decode("ascii", "replace").split()

@@ -21,7 +21,6 @@ from .board import (
     REFUSED,
     RESCUED,
     RUN,
-    STANDBY,
     STATE_IS_NEW,
 )
 from .ending import own_frames
@@ -279,7 +278,7 @@ class Rescue:
 
     def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words
-        return processes.stop_all(os.getpid(), (words[COURIER], words[STANDBY]), stopped)
+        return processes.stop_all(os.getpid(), [words[COURIER]], stopped)
 
 
 def _decoded(raw: bytes) -> Any:

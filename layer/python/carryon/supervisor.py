@@ -21,15 +21,14 @@ from .board import (
     PHASE,
     RESCUED,
     RUN,
-    STANDBY,
     UNDERSTUDY_SIGNAL,
     WAKE,
     WAKE_SIGNAL,
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import send
-from .standby import Runtimes
+from .processes import kill_and_wait, send
+from .runtimes import Runtimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ _END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # si_code of our own timer's SIGALRM, and of what a terminal sends, which the child gets as well.
 _FROM_KERNEL = 0x80
 _COURIER_NEEDS_KB = 60 << 10
-_STANDBY_NEEDS_KB = 20 << 10
 # An alarm that was not seen by then was taken by somebody else; or it found the function where it cannot be raised.
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
@@ -113,8 +111,6 @@ class Supervisor:
                 return status, usage.ru_maxrss
             if pid == self._board.words[COURIER]:
                 self._dispatch.note_end()
-            if pid == self._board.words[STANDBY]:
-                self._board.words[STANDBY] = 0
 
     def _outlive(self, status: int, peak_kb: int) -> bool:
         """Answer for the child that has died and start another; False if this process has to end with it."""
@@ -229,7 +225,7 @@ class Supervisor:
         return max(by_wall_clock, (words[DUE_MS] + after_alarm_ms) / 1000 - time.monotonic())
 
     def _prepare(self, alarm_at_ms: int) -> None:
-        """Have a courier and a standby ready, as far as memory allows."""
+        """Have a courier ready, if memory allows."""
         if self._prepared_for == alarm_at_ms:
             return
         self._prepared_for = alarm_at_ms
@@ -240,8 +236,6 @@ class Supervisor:
 
         if _available_kb() >= _COURIER_NEEDS_KB:
             self._dispatch.warm_up()
-        if not words[STANDBY] and _available_kb() >= _STANDBY_NEEDS_KB:
-            words[STANDBY] = self._runtimes.fork()
 
     def _forget_dump(self) -> None:
         self._dumped_for = 0
@@ -264,30 +258,27 @@ class Supervisor:
 
     def _go_on(self, stopped: list[int]) -> None:
         """Put another process in the place of the child, and kill that with all that was stopped."""
-        words = self._board.words
         self._board.finish()
         self._forget_dump()
-        before, self._child = self._child, words[STANDBY] or self._runtimes.fork()
-        words[STANDBY] = 0
-        self._runtimes.go(self._child)
+        before = self._child
+        try:
+            self._child = self._runtimes.fork()
+        except OSError:
+            # Once they are gone there is room.
+            kill_and_wait(stopped)
+            self._child = self._runtimes.fork()
         self._runtimes.forget([before])
         send(stopped, signal.SIGKILL)
         self._rests_until = time.monotonic() + _REST_S
 
     def _dismiss(self) -> None:
-        """End the standby and a courier that is not needed any longer, and forget where the child was."""
-        words = self._board.words
+        """End a courier that is not needed any longer, and forget where the child was."""
         if self._dumped_for:
             self._forget_dump()
         # With a table each hop begins and ends with the courier, whose start takes longer than all that it does.
         if not (self._settings.table or self._dispatch.is_at_work()):
             self._dispatch.dismiss()
-        standby = words[STANDBY]
-        if standby:
-            os.kill(standby, signal.SIGKILL)
-            os.waitpid(standby, 0)
-            self._runtimes.forget([standby])
-        words[STANDBY] = words[ATTENDED] = 0
+        self._board.words[ATTENDED] = 0
 
 
 def _available_kb() -> int:

@@ -85,6 +85,10 @@ class Watchdog:
         self._traced: FrameType | None = None
         self._tracer: Any = None
 
+    def adopt(self) -> None:
+        """Work in the calling process, which may be a fork of the one that this was made in."""
+        self._pid = getpid()
+
     def stand_by(self, on_ask: Callable[[FrameType], None] | None = None) -> None:
         """Take the understudy's signal, for as long as this process lives.
 

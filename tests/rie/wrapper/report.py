@@ -4,6 +4,11 @@ import json
 import os
 import sys
 
+from awslambdaric import bootstrap
+
+# As the runtime client does before it asks for an event: that is where the supervisor is made.
+bootstrap._get_handler("json.dumps")
+
 with open(f"/proc/{os.getppid()}/cmdline") as file:
     parent = file.read().split("\0")[:-1]
 print(

@@ -1,4 +1,4 @@
-"""Fork runtime processes: one in reserve is past its imports, and waits before it asks for its first event."""
+"""Fork runtime processes from the supervisor, a copy of the first one from just before it loaded the handler."""
 
 from __future__ import annotations
 
@@ -11,32 +11,17 @@ if TYPE_CHECKING:
 
 _F_SETSIG = 10  # not in the fcntl module before Python 3.13
 _SIGKILL = 9
-_GO = b"g"
 
 
 class StartRuntime(BaseException):
-    """Raised in a process that the supervisor has forked to be a runtime; it unwinds the supervisor's frames."""
+    """Raised in a process that the supervisor has forked to be a runtime; it unwinds the supervisor's frames.
 
-    def __init__(self, standby: Standby) -> None:
-        super().__init__()
-        self.standby = standby
-
-
-class Standby:
-    """In the forked process: what it waits for.
-
-    Args:
-        pipe: the reading end of a pipe to the supervisor.
+    `pipe` is the reading end of its pipe to the supervisor.
     """
 
     def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-
-    def wait(self) -> None:
-        """Wait until the supervisor says go; does not return if it dismisses this process or dies."""
-        if not os.read(self._pipe, 1):
-            os._exit(0)
-        die_with_supervisor(self._pipe)
+        super().__init__()
+        self.pipe = pipe
 
 
 class Runtimes:
@@ -46,7 +31,7 @@ class Runtimes:
         self._pipes = {first: pipe}
 
     def fork(self) -> int:
-        """Fork a standby and return its process id.
+        """Fork a runtime process, which goes on to ask for its first event, and return its process id.
 
         Raises:
             OSError: the fork or its pipe was refused.
@@ -62,17 +47,10 @@ class Runtimes:
         if not pid:
             os.close(writing)
             self.leave()
-            raise StartRuntime(Standby(reading))
+            raise StartRuntime(reading)
         os.close(reading)
         self._pipes[pid] = writing
         return pid
-
-    def go(self, pid: int) -> None:
-        """Let a standby ask for its first event. An end of it that was not noticed yet is noticed as the runtime's."""
-        try:
-            os.write(self._pipes[pid], _GO)
-        except BrokenPipeError:
-            pass
 
     def forget(self, pids: Iterable[int]) -> None:
         """Close the pipes to processes that have ended."""
