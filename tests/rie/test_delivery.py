@@ -76,6 +76,7 @@ def test_a_passing_failure_is_tried_again(error, run, lambda_api):
 
     assert result.events == ["time_is_up", "continued"]
     assert lambda_api.outcomes == [f"refused:{error}"] * 2 + ["accepted"]
+    assert result.lines[-1]["carryon"]["client"] == "light"
 
 
 def test_a_throttle_that_does_not_pass_fails_the_invocation_in_time(run, lambda_api):
@@ -96,7 +97,9 @@ def test_an_endpoint_that_refuses_connections_fails_the_invocation(run):
 
         line = failed(run({"CARRYON_TO": "self", "AWS_ENDPOINT_URL": url}))
 
-    assert "EndpointConnectionError" in line["cause"]
+    assert "NotConnected: " in line["cause"]
+    assert "refused" in line["cause"]
+    assert line["client"] == "light"
 
 
 @pytest.mark.parametrize("fault", ["hang", "reset_after_reading"])

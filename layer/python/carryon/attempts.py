@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ def call(operation: Callable[..., dict[str, Any]], until_ms: int, **request: Any
 
 def pause(attempt: int, until_ms: int) -> bool:
     """Wait before another attempt, longer each time and by chance; False where no time is left for one."""
-    pause_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S) * random.uniform(0.5, 1.0)
+    pause_s = min(_BACKOFF_S * 2**attempt, _BACKOFF_MAX_S) * (0.5 + os.urandom(1)[0] / 510)
     left_s = (until_ms - ATTEMPT_MIN_MS) / 1000 - time.time()
     time.sleep(max(min(pause_s, left_s), 0))
     return left_s > 0
@@ -61,7 +61,12 @@ def pause(attempt: int, until_ms: int) -> bool:
 def is_passing(response: dict[str, Any]) -> bool:
     """Whether an error's response says that the same request may succeed later: throttled, or a failure of AWS."""
     status: int = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return status == 429 or status >= 500 or response.get("Error", {}).get("Code") in _PASSING
+    return may_pass(status, response.get("Error", {}).get("Code", ""))
+
+
+def may_pass(status: int, code: str) -> bool:
+    """The same of an error's status and code."""
+    return status == 429 or status >= 500 or code in _PASSING
 
 
 def describe(error: Exception) -> str:

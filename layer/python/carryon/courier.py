@@ -1,19 +1,21 @@
-"""Everything that is asked of AWS, with botocore, the core of the runtime's boto3, in a process of its own.
+"""Everything that is asked of AWS, in a process of its own.
 
-It costs half a second and more than 30 MB, too much for the function's process, and it must not be the one in the task
-folder, which may be any version, patched or instrumented.
+What sends a continuation is made of a few modules here. Everything else, and what these do not know, is asked with
+botocore, the core of the runtime's boto3. That costs half a second and more than 30 MB, too much for the function's
+process, and it must not be the one in the task folder, which may be any version, patched or instrumented.
 """
 
 from __future__ import annotations
 
+# The C module: the other one makes enums.
+import _signal as signal
 import gc
 import os
-import signal
 import sys
 import time
 from functools import partial
 
-from . import attempts, jobs, keys, sealing, sending
+from . import attempts, invoking, jobs, keys, sealing, sending
 from .board import (
     ORDERS,
     PENDING,
@@ -60,6 +62,7 @@ class Courier:
         self.claimed: dict[str, Any] | None = None
         self.keys = keys.Keys(settings.signing_keys, self.client)
         self._session: Any = None
+        self._invokers: dict[str | None, invoking.Light | invoking.Botocore] = {}
         self._clients: dict[tuple[str, str | None], Any] = {}
         self._used_at = time.time()
 
@@ -98,8 +101,16 @@ class Courier:
     def disconnect(self) -> None:
         """Close what connections there are; the next request makes its own."""
         self._used_at = time.time()
+        for invoker in self._invokers.values():
+            invoker.disconnect()
         for client in self._clients.values():
             client._endpoint.http_session.close()
+
+    def invoker(self, region: str | None) -> invoking.Light | invoking.Botocore:
+        """What invokes functions in a region."""
+        if region not in self._invokers:
+            self._invokers[region] = invoking.choose(region, partial(self.client, "lambda", region))
+        return self._invokers[region]
 
     def client(self, service: str, region: str | None, within_ms: int) -> Any:
         """The client of a service in a region, its timeouts such that an attempt fits into `within_ms`."""
@@ -180,51 +191,31 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
 
 def _get_ready(courier: Courier, board: Board) -> None:
     """Have all there that the next hand-over needs, connections included."""
-    target = courier.settings.to
+    settings = courier.settings
+    target = settings.to
     if target in (None, "log"):
         return
     try:
         _, margin_ms = board.span()
         within_ms = margin_ms - rescue_ms(margin_ms, os.environ) * 3 // 4
-        client = courier.client("lambda", sending.region_of(target), sending.attempt_ms(courier.settings, within_ms))
         courier.disconnect()
-        rehearse(client.invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
-        if courier.settings.fallback_to:
-            courier.client("lambda", sending.region_of(courier.settings.fallback_to), within_ms)
+        invoker = courier.invoker(sending.region_of(target))
+        invoker.get_ready(sending.attempt_ms(settings, within_ms))
+        if settings.fallback_to:
+            courier.invoker(sending.region_of(settings.fallback_to))
         courier.keys.get_ready(within_ms)
-        if courier.settings.bucket and len(board.event()) + len(board.state() or b"") > _LARGE:
+        raw = board.event()
+        if settings.bucket and len(raw) + len(board.state() or b"") > _LARGE:
             sealing.client(courier, within_ms)
-        if courier.settings.table:
-            rehearse(courier.table_client(within_ms).get_item, TableName=courier.settings.table, Key={})
+        if settings.table:
+            from . import rehearsal
+
+            table = courier.table_client(within_ms)
+            rehearsal.take(table.get_item, TableName=settings.table, Key={})
+        elif courier.keys.are_plain:
+            sealing.rehearse(courier, raw, target)
     except Exception:
         pass  # the delivery meets the same error, and reports it
-
-
-def rehearse(operation: Callable[..., Any], **request: Any) -> None:
-    """Take each step of a request but sending it, and connect: the first one takes several times as long as the next.
-
-    What it saves is 21 ms of a full core, most of it TLS, and fourteen times that at 128 MB, out of the margin.
-    """
-    from urllib3.connectionpool import HTTPConnectionPool
-
-    def connect(pool: Any, *_: Any, **__: Any) -> None:
-        # Behind a proxy the connection would be another.
-        if pool.proxy is None:
-            connection = pool._get_conn()
-            try:
-                connection.connect()
-            finally:
-                pool._put_conn(connection)
-        raise ConnectionAbortedError
-
-    pools: Any = HTTPConnectionPool
-    urlopen, pools.urlopen = pools.urlopen, connect
-    try:
-        operation(**request)
-    except Exception:
-        pass  # the delivery meets the same error, and reports it
-    finally:
-        pools.urlopen = urlopen
 
 
 def _keep_out_of_the_way() -> None:

@@ -88,12 +88,6 @@ def place(board: Board, order: Order) -> str:
         return str(error)
 
 
-def deliver(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tuple[int, str]:
-    """Deliver the order with the event `raw`; returns an outcome of the board's and the cause of a failure."""
-    outcome, cause, _ = ask(board, settings, order, raw)
-    return outcome, cause
-
-
 def ask(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
     """Have a job done, and wait for it.
 

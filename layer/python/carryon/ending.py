@@ -77,9 +77,10 @@ def conclude(shim: Shim, ending: Ending) -> Any:
             is_whole=shim.state_known in ("boundary", "whole"),
         )
         began = time.monotonic()
-        outcome, cause = delivery.deliver(board, settings, order, invocation.raw)
+        outcome, cause, said = delivery.ask(board, settings, order, invocation.raw)
         shim.has_handed_over = outcome == on_board.ACCEPTED
-        return answers.join(handover.settle(settings, invocation, event, order, outcome, cause, began), result)
+        answer = handover.settle(settings, invocation, event, order, outcome, cause, began, said)
+        return answers.join(answer, result)
     except handover.Failure as error:
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))

@@ -172,7 +172,14 @@ def not_carried(reason: NotCarried) -> Failure:
 
 
 def settle(
-    settings: Settings, invocation: Invocation, event: Any, order: Order, outcome: int, cause: str, began: float
+    settings: Settings,
+    invocation: Invocation,
+    event: Any,
+    order: Order,
+    outcome: int,
+    cause: str,
+    began: float,
+    result: bytes,
 ) -> Any:
     """Log how the delivery ended, and return the invocation's answer.
 
@@ -182,13 +189,14 @@ def settle(
         outcome: one of the board's.
         cause: why it did not succeed; of one that did at the second target, that one's ARN and why not at the first.
         began: when it was asked for, on the monotonic clock.
+        result: what else the courier has said of it: members of the log line.
 
     Raises:
         Failure: the work is not carried on, or CARRYON_RESPONSE asks for an error.
     """
     delivery_ms = int((time.monotonic() - began) * 1000)
     arn = order.function
-    fields = {"to": arn, "delivery_ms": delivery_ms, **ends.as_fields(order.meta.get("spent"))}
+    fields = {"to": arn, "delivery_ms": delivery_ms, **_said(result), **ends.as_fields(order.meta.get("spent"))}
     if outcome != on_board.ACCEPTED:
         unanswered = outcome == on_board.UNANSWERED
         text = f"The continuation could not be delivered to {arn}: {cause}"
@@ -206,6 +214,13 @@ def settle(
     level, elsewhere = ("WARN", ", at CARRYON_FALLBACK_TO") if cause else ("INFO", "")
     say(settings, "continued", level, f"Hop {hop + 1} carries on{elsewhere}", invocation, fields, metrics)
     return answer(settings, invocation, event, arn)
+
+
+def _said(result: bytes) -> dict[str, Any]:
+    try:
+        return {name: value for name, value in json.loads(result).items() if value}
+    except (ValueError, AttributeError):
+        return {}  # nothing was said, or a courier that was killed has said half of it
 
 
 def answer(settings: Settings, invocation: Invocation, event: Any, to: str) -> Any:

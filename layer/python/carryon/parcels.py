@@ -5,7 +5,6 @@ A reference may come from anybody who can invoke the function, so it leads to ob
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import partial
 
@@ -122,6 +121,9 @@ def _prefix(chain: str, hop: int) -> str:
 
 
 def _hash(envelope: bytes) -> str:
+    # Not at the top: every courier imports this module, and few have a parcel.
+    import hashlib
+
     return hashlib.sha256(envelope).hexdigest()
 
 

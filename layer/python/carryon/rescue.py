@@ -125,7 +125,7 @@ class Rescue:
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
                 order = delivery.Order.decode(self._board.order())
                 outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
-                answer = handover.settle(self._settings, invocation, event, order, outcome, cause, began)
+                answer = self._settle(invocation, event, order, outcome, cause, began)
             else:
                 answer = self._hand_over(invocation, event)
         except handover.Failure as failure:
@@ -189,7 +189,13 @@ class Rescue:
         if problem:
             raise handover.Failure("DeliveryFailed", problem)
         outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
-        return handover.settle(self._settings, invocation, event, order, outcome, cause, began)
+        return self._settle(invocation, event, order, outcome, cause, began)
+
+    def _settle(
+        self, invocation: Invocation, event: Any, order: delivery.Order, outcome: int, cause: str, began: float
+    ) -> Any:
+        result = self._board.result()
+        return handover.settle(self._settings, invocation, event, order, outcome, cause, began, result)
 
     def _crashes(self, invocation: Invocation) -> int:
         """Of how many processes in a row this state has seen the end."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from functools import partial
 
-from . import attempts, leases, sealing
+from . import attempts, invoking, sealing
 from .board import ACCEPTED, PENDING, REFUSED, SENDING, UNANSWERED, UNREACHABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .courier import Courier
     from .delivery import Order
     from .settings import Settings
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 # Of the time that is left, for the second target where there is one.
 _FALLBACK_SHARE = 0.4
 _RECURSION = "RecursiveInvocationException"
-_TOO_LARGE = "RequestTooLargeException"
 
 
 def deliver(courier: Courier, order: Order, raw: bytes) -> None:
     """Try until somebody has accepted it, all have refused it, it is in doubt, or the order's time is over."""
     table = own = None
     if courier.settings.table is not None:
+        from . import leases
+
         try:
             table = courier.table(order.until_ms)
             token, own = leases.record_successor(table, order.hop, order.until_ms, courier.claimed)
@@ -56,6 +57,8 @@ def deliver(courier: Courier, order: Order, raw: bytes) -> None:
     courier.report(outcome, cause)
     if outcome == ACCEPTED:
         if table is not None and own is not None:
+            from . import leases
+
             try:
                 leases.mark_handed(table, own, to, order.until_ms)
             except Exception:
@@ -75,43 +78,38 @@ def attempt_ms(settings: Settings, left_ms: int) -> int:
 
 def _send(courier: Courier, order: Order, raw: bytes, function: str, until_ms: int) -> tuple[int, str]:
     """Invoke until it is accepted, refused or in doubt; returns an outcome of the board's and the cause."""
-    from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, HTTPClientError
-
     try:
-        within_ms = attempt_ms(courier.settings, until_ms - int(time.time() * 1000))
-        client = courier.client("lambda", region_of(function), within_ms)
-        request = _request(client, order, function, sealing.seal(courier, order, raw, function))
+        invoker = courier.invoker(region_of(function))
+        courier.put_result(json.dumps({"client": invoker.client, "client_reason": invoker.reason}).encode())
+        payload = sealing.seal(courier, order, raw, function)
     except Exception as error:
         return REFUSED, attempts.describe(error)
     cause = "no time was left"
     is_in_doubt = is_in_bucket = False
     attempt = 0
-    while until_ms - time.time() * 1000 > attempts.ATTEMPT_MIN_MS:
-        courier.report(SENDING, cause)
-        try:
-            client.invoke(**request)
-        except (EndpointConnectionError, ConnectTimeoutError) as error:
-            cause = attempts.describe(error)
-        except ClientError as error:
-            cause = _explained(attempts.describe(error))
-            if _TOO_LARGE in cause and courier.settings.bucket and not is_in_bucket:
-                # Here the limit is another than the one we know.
-                is_in_bucket = True
-                request["Payload"] = sealing.seal(courier, order, raw, function, max_bytes=0)
-                continue
-            if not attempts.is_passing(error.response):
+    while (left_ms := until_ms - time.time() * 1000) > attempts.ATTEMPT_MIN_MS:
+        within_ms = attempt_ms(courier.settings, int(left_ms))
+        begin = partial(courier.report, SENDING, cause)
+        how, cause = invoker.invoke(function, order.tenant, payload, within_ms, begin)
+        if how == invoking.ACCEPTED:
+            return ACCEPTED, ""
+        cause = _explained(cause)
+        if how == invoking.TOO_LARGE and courier.settings.bucket and not is_in_bucket:
+            # Here the limit is another than the one we know.
+            is_in_bucket = True
+            try:
+                payload = sealing.seal(courier, order, raw, function, max_bytes=0)
+            except Exception as error:
+                cause = attempts.describe(error)
                 break
-        except HTTPClientError as error:
-            cause = attempts.describe(error)
+            continue
+        if how in (invoking.TOO_LARGE, invoking.REFUSED):
+            break
+        if how == invoking.IN_DOUBT:
             is_in_doubt = True
             if courier.settings.table is None:
                 break
             # The next hop begins once, whichever of the two arrives.
-        except Exception as error:
-            cause = attempts.describe(error)
-            break
-        else:
-            return ACCEPTED, ""
         if not is_in_doubt:
             courier.report(PENDING, cause)
         attempts.pause(attempt, until_ms)
@@ -119,15 +117,6 @@ def _send(courier: Courier, order: Order, raw: bytes, function: str, until_ms: i
     else:
         return UNANSWERED if is_in_doubt else UNREACHABLE, cause
     return UNANSWERED if is_in_doubt else REFUSED, cause
-
-
-def _request(client: Any, order: Order, function: str, payload: bytes) -> dict[str, Any]:
-    request = {"FunctionName": function, "InvocationType": "Event", "Payload": payload}
-    if order.tenant:
-        if "TenantId" not in client.meta.service_model.operation_model("Invoke").input_shape.members:
-            raise ValueError("the runtime's boto3 is too old to invoke a function that has tenants")
-        request["TenantId"] = order.tenant
-    return request
 
 
 def _explained(cause: str) -> str:
