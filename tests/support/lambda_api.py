@@ -31,6 +31,8 @@ _ERRORS = {
     "TooManyRequestsException": (429, {"Type": "User", "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded"}),
     "RecursiveInvocationException": (400, {"Type": "User"}),
     "InvalidRequestContentException": (400, {"Type": "User"}),
+    "InvalidSignatureException": (403, {}),
+    "RequestTimeTooSkewed": (403, {}),
     "ServiceException": (500, {"Type": "Service"}),
 }
 
@@ -76,6 +78,7 @@ class LambdaApi:
         self._calls: list[Call] = []
         self._faults: list[tuple[str, Any]] = []
         self._refusing: list[tuple[str, str]] = []
+        self._idle: list[socket.socket] = []
         self._release = threading.Event()
         self.on_accept: Callable[[Call], None] | None = None
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -110,7 +113,7 @@ class LambdaApi:
 
     @property
     def outcomes(self) -> list[str]:
-        """What became of each call: accepted, lost, refused:ERROR or hung."""
+        """What became of each call: accepted, lost, refused:ERROR (or :307) or hung."""
         return [call.outcome for call in self.calls]
 
     def wait_for_calls(self, count: int = 1, timeout_s: float = 20) -> list[Call]:
@@ -131,6 +134,22 @@ class LambdaApi:
     def delay(self, seconds: float, *, times: int = 1) -> None:
         """Accept the next calls, and answer that late."""
         self._plan("delay", seconds, times)
+
+    def redirect(self, location: str, *, times: int = 1) -> None:
+        """Answer the next calls with 307 and a place to go to instead."""
+        self._plan("redirect", location, times)
+
+    def write(self, answer: bytes, *, then: str = "keep", times: int = 1) -> None:
+        """Accept the next calls, answer with just these bytes, and keep, close or reset the connection after them."""
+        self._plan("write", (answer, then), times)
+
+    def drop_idle(self) -> int:
+        """Close the connections on which no call is, as a proxy does with those that it finds idle; how many."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.shutdown(socket.SHUT_RDWR)
+        return len(idle)
 
     def hang(self, *, times: int = 1) -> None:
         """Read the next calls and do not answer them until this endpoint is closed; they count as hung."""
@@ -180,7 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         # Wait for the first byte without taking it: a connection made ahead of time is no call yet.
-        if not self.rfile.peek(1):
+        self.server.api._idle.append(self.connection)
+        is_open = self.rfile.peek(1)
+        if self.connection in self.server.api._idle:
+            self.server.api._idle.remove(self.connection)
+        if not is_open:
             self.close_connection = True
             return
         if self.server.api._next_fault(of_connection=True)[0]:
@@ -199,7 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server.api
         fault, value = api._next_fault(of_connection=False)
         fault, value = next((("fail", error) for part, error in api._refusing if part in function), (fault, value))
-        outcome = {"fail": f"refused:{value}", "hang": "hung", "reset_after": "lost"}.get(fault, "accepted")
+        outcomes = {"fail": f"refused:{value}", "redirect": "refused:307", "hang": "hung", "reset_after": "lost"}
+        outcome = outcomes.get(fault, "accepted")
         call = Call(function, self.path, headers, payload, outcome)
         api._record(call)
         if fault == "fail":
@@ -210,6 +234,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif fault == "reset_after":
             self._reset()
+        elif fault == "redirect":
+            self._answer(307, None, {"Location": value})
+        elif fault == "write":
+            answer, then = value
+            self.wfile.write(answer)
+            self.close_connection = then != "keep"
+            if then == "reset":
+                self._reset()
         else:
             if fault == "delay":
                 api._release.wait(value)

@@ -133,19 +133,20 @@ class Service:
         self, method: str, path: str, headers: dict[str, str], body: bytes, credentials: Credentials
     ) -> dict[str, str]:
         at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + self._skew_s))
-        every = {"Host": self._url.authority, "User-Agent": self._agent, "Accept-Encoding": "identity", **headers}
+        host = {"Host": self._url.authority, **headers}
         added = sigv4.sign(
             method,
             self._path + path,
             "",
-            every,
+            host,
             body,
             service=self._name,
             region=self._region,
             credentials=credentials,
             at=at,
         )
-        return {**every, **added}
+        # What a proxy may change is not signed.
+        return {**host, "User-Agent": self._agent, "Accept-Encoding": "identity", **added}
 
     def _corrects_clock(self, response: Response) -> bool:
         if error_of(response)[0] not in _SKEWED:

@@ -90,8 +90,8 @@ def parse(text: str, what: str) -> Url:
         host = host[1:-1]
     is_good = bool(found) and scheme in _PORTS and host != "" and (port.isdigit() and port.isascii() or not colon)
     is_good = is_good and (_ADDRESS if is_address else _HOST).issuperset(host) and is_address == (":" in host)
-    is_good = is_good and text.isascii() and text.isprintable() and not set(" #?\\") & set(text)
-    is_good = is_good and all(0 < len(label) <= _LABEL_MAX for label in host.split("."))
+    is_good = is_good and text.isascii() and text.isprintable() and not set(" #\\@") & set(text)
+    is_good = is_good and all(0 < len(label) <= _LABEL_MAX and label.strip("-") == label for label in host.split("."))
     if not is_good or colon and not 0 < int(port) < 1 << 16:
         raise Unknown(what)
     return Url(scheme, host, int(port) if colon else _PORTS[scheme], slash + path)
