@@ -70,8 +70,8 @@ run_bench() {
 }
 
 run_demo() {
-    prepare venv runtimes ministack
-    run_build
+    # The layer is built by what runs it.
+    prepare command runtime ministack
     exec "$VENV_PYTHON" examples/prime/demo.py "$@"
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import settings
 from tests.support import emulator, processes
 from tests.support import layer as layer_support
 from tests.support.lambda_api import LambdaApi
+from tests.support.pace import pace
 from tests.support.runtimes import EDGES, EMULATOR, MISSING, NEWEST, RUNTIMES
 from tests.support.soak import full
 
@@ -21,16 +23,22 @@ settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Mark this run, so that its end can tell its own processes from those of another run."""
+    """Mark this run, so that its end can tell its own processes from those of another run, and measure the machine."""
     if not hasattr(config, "workerinput"):
         os.environ[emulator.RUN_MARK] = uuid.uuid4().hex
+    pace()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run all container tests, so that the image is built once."""
+    """Let one worker run all container tests, so that the image is built once, and as many as there are cores those
+    with local AWS services: each of these tests keeps several processes busy.
+    """
+    servers = itertools.cycle(range(os.cpu_count() or 1))
     for item in items:
         if item.get_closest_marker("container") or "container" in item.path.parts:
             item.add_marker(pytest.mark.xdist_group("container"))
+        elif "services" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group(f"services-{next(servers)}"))
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +102,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     write = terminalreporter.write_line
     terminalreporter.section("what this run covered")
     write(f"runtimes: {', '.join(map(str, RUNTIMES)) or 'none'}")
+    if pace() > 1:
+        write(f"this machine is slow or busy: times are {pace()} times as long")
     if MISSING:
         write(f"no interpreter on this machine for Python {', '.join(MISSING)}")
     if not EMULATOR.exists():

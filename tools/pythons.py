@@ -20,10 +20,10 @@ _PROBE = (
 )
 
 
-def find() -> dict[str, Path]:
-    """Return the first usable interpreter of each supported version, e.g. {"3.11": Path("/usr/bin/python3.11")}."""
+def find(versions: tuple[str, ...] = SUPPORTED) -> dict[str, Path]:
+    """Return the first usable interpreter of each of these versions, e.g. {"3.11": Path("/usr/bin/python3.11")}."""
     found = {}
-    for version in SUPPORTED:
+    for version in versions:
         for candidate in _candidates(version):
             executable = _probe(candidate, version)
             if executable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.support.faults import FaultyProxy, Request
 from tests.support.ministack import Invocation, LocalFunction, Services
+from tests.support.pace import pace, seconds
 from tests.support.plan import Plan
 from tests.support.processes import wait_until
 from tests.support.runtimes import ROOT, Runtime
@@ -20,17 +22,17 @@ from .book import Book
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 UNITS = 5
 BALLAST = 1_100_000
-TIMEOUT_S = 3
-MARGIN_MS = 1_400
-RETRY_AFTER_S = 3
+TIMEOUT_S = RETRY_AFTER_S = seconds(4)
+MARGIN_MS = 450 * TIMEOUT_S
 
 # Shares of what goes wrong, of every request to a service and of every attempt at a hop.
 INVOKES = {"throttle": 0.10, "fail": 0.06, "reset": 0.06, "lost": 0.06, "late": 0.06, "twice": 0.06}
 REQUESTS = {"throttle": 0.03, "fail": 0.02, "reset": 0.02, "lost": 0.02, "late": 0.03}
 ATTEMPTS = {"dies": 0.04, "is gone": 0.03, "is stuck": 0.04, "loses its helpers": 0.04}
 
-_IN_FLIGHT = 15
-_PATIENCE_S = 150
+# Each has up to three processes at work at a time, and a core is to do something else as well.
+_IN_FLIGHT = 3 * (os.cpu_count() or 1)
+_PATIENCE_S = 200 * pace()
 _POLL_S = 0.3
 _POISONED_UNIT = 2
 # Of an Invoke that Lambda has accepted, as often as it delivers its event.

@@ -8,11 +8,26 @@ from carryon_cli.function import REGION
 from carryon_cli.main import main
 from tests.support.faults import FaultyProxy
 from tests.support.ministack import Services
+from tests.support.pace import seconds
 
-# Hops as short as they can be while a machine with several tests on each core still gets its continuations out.
-TIMEOUT_S = 3
-ROOMY = {"CARRYON_MARGIN": "1400ms"}
+# Hops as short as they can be while a machine with several tests on each core still gets its continuations out, ...
+TIMEOUT_S = seconds(3)
+# ... and with a table, a bucket or a key of the services', for which botocore has to be imported.
+TIMEOUT_WITH_BOTOCORE_S = seconds(5)
+ROOMY = {"CARRYON_MARGIN": "45%"}
+
+
+def step_s(timeout_s):
+    """How long a step of functions/work.py takes, so that as many fit into a hop of this timeout as into one of 3 s."""
+    return {"STEP_S": str(0.01 * timeout_s / 3)}
+
+
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
+
+
+def needs_botocore(env):
+    """Whether a function with these settings asks other services than Lambda."""
+    return {"CARRYON_TABLE", "CARRYON_BUCKET"} & env.keys() or env.get("CARRYON_SIGNING_KEY", "").startswith("arn:")
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +59,10 @@ def make_function(services, newest_runtime, layer):
         pytest.skip("no runtime: ./build.sh setup")
 
     def make(handler, folder=FUNCTIONS, *, env=None, **settings):
-        env = {**ROOMY, **(env or {})}
-        return services.function(folder, newest_runtime, handler, layer=layer, timeout_s=TIMEOUT_S, env=env, **settings)
+        env = env or {}
+        timeout_s = TIMEOUT_WITH_BOTOCORE_S if needs_botocore(env) else TIMEOUT_S
+        env = {**ROOMY, **step_s(timeout_s), **env}
+        return services.function(folder, newest_runtime, handler, layer=layer, timeout_s=timeout_s, env=env, **settings)
 
     return make
 

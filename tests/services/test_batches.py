@@ -11,9 +11,11 @@ import pytest
 
 from tests.support import examples, processes
 
+from .conftest import TIMEOUT_S
+
 ORDERS = 7
 # A message comes again that long after it was delivered; not less than the function's timeout.
-VISIBILITY_S = "3"
+VISIBILITY_S = str(TIMEOUT_S)
 
 
 class Sources:
@@ -102,7 +104,9 @@ def given_back(invocation):
 def test_every_order_is_shipped_and_what_is_finished_does_not_come_again(source, sources, make_function):
     """The example, over several deliveries: each message is finished in one of them, of a FIFO queue in order."""
     example = examples.find("sqs-batch")
-    arn = getattr(sources, source)([json.dumps({"id": number, "seconds": 0.4}) for number in range(ORDERS)])
+    arn = getattr(sources, source)(
+        [json.dumps({"id": number, "seconds": 0.4 * TIMEOUT_S / 3}) for number in range(ORDERS)]
+    )
     function = make_function(example.handler, example.folder, env={"CARRYON_TO": "self", **example.env})
 
     def finished(invocations):

@@ -1,4 +1,4 @@
-"""`carryon.each` over a listing of more keys than S3 gives at once."""
+"""`carryon.each` over a listing of more keys than S3 is asked to give at once."""
 
 import importlib
 from pathlib import Path
@@ -8,9 +8,13 @@ import pytest
 from carryon_cli.function import REGION
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
+from tests.support.pace import pace, seconds
+
+from .conftest import ROOMY
 
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
-KEYS = [f"key-{number:04}" for number in range(1_020)]
+KEYS = [f"key-{number:04}" for number in range(120)]
+PAGE = 50
 HOPS_MAX = 12
 
 
@@ -27,9 +31,10 @@ def _bucket(services):
 def test_a_chain_looks_at_every_key(handler, bucket, services, newest_runtime, layer, lambda_api, tmp_path):
     """Pages and keys, or keys alone; none twice but those that were interrupted."""
     path = tmp_path / "seen"
-    event = {"bucket": bucket, "path": str(path), "pace_s": 0.003}
-    env = continuing(lambda_api, AWS_ENDPOINT_URL_S3=services.url, CARRYON_MARGIN="800ms")
-    with Emulator(newest_runtime, FUNCTIONS, f"listing.{handler}", layer=layer, env=env) as function:
+    event = {"bucket": bucket, "page": PAGE, "path": str(path), "pace_s": 0.035 * pace()}
+    env = continuing(lambda_api, AWS_ENDPOINT_URL_S3=services.url, **ROOMY)
+    options = {"layer": layer, "env": env, "timeout_s": seconds(5)}
+    with Emulator(newest_runtime, FUNCTIONS, f"listing.{handler}", **options) as function:
         results = [function.invoke(event)]
         while len(lambda_api.calls) == len(results) < HOPS_MAX:
             results.append(function.invoke(lambda_api.calls[-1].payload))
@@ -55,5 +60,5 @@ def test_without_the_layer_every_key_is_seen_once(bucket, services, tmp_path, mo
 
     for handler in (listing.pages, listing.collection):
         path = tmp_path / handler.__name__
-        assert handler({"bucket": bucket, "path": str(path), "pace_s": 0}, None) == "done"
+        assert handler({"bucket": bucket, "page": PAGE, "path": str(path), "pace_s": 0}, None) == "done"
         assert path.read_text().split() == KEYS

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import examples
+from tests.support.pace import pace
 from tests.support.runtimes import ROOT
+
+from .conftest import ROOMY, TIMEOUT_S
 
 
 @pytest.fixture
@@ -25,7 +28,10 @@ def run(services, newest_runtime, make_function):
         example.set_up(newest_runtime, services.url)
         env = {"CARRYON_TO": "self", **example.env, **example.packages, **(env or {})}
         function = make_function(example.handler, example.folder, env=env, **settings)
-        function.send({**example.event, **(event or {})})
+        event = {**example.event, **(event or {})}
+        if "pause_s" in event:
+            event["pause_s"] *= TIMEOUT_S / 3
+        function.send(event)
         return function.wait_for_result()
 
     return run
@@ -33,7 +39,7 @@ def run(services, newest_runtime, make_function):
 
 def test_the_prime_of_an_event_is_found_over_several_hops(run):
     """Each hop's handler begins with the numbers that its event has, beside what the caller has sent."""
-    n, prime = primes_of(cpu_s=2.2)
+    n, prime = primes_of(cpu_s=0.75 * TIMEOUT_S)
     first, *others = run("prime-in-event", {"n": n}, env={"CARRYON_MAX_HOPS": "200"})
 
     assert others[-1].answer == {"n": n, "prime": prime}
@@ -100,9 +106,11 @@ def test_the_commands_of_the_readmes_run(sample):
     for name in examples.NAMES[: sample(len(examples.NAMES), 1)]:
         example = examples.find(name)
         command = [Path(sys.executable).with_name("carryon"), *example.arguments]
-        for variable, value in {**example.packages, "CARRYON_MARGIN": "1400ms"}.items():
+        for variable, value in {**example.packages, **ROOMY}.items():
             command += ["--env", f"{variable}={value}"]
-        ran = subprocess.run(command, cwd=example.folder, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(
+            command, cwd=example.folder, capture_output=True, text=True, timeout=120 * pace(), check=False
+        )
 
         assert ran.returncode == 0, f"{shlex.join(example.arguments)}: {ran.stderr}"
         assert "carries on" in ran.stdout or "CARRYON_BATCH" in example.env

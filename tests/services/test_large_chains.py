@@ -10,7 +10,7 @@ from tests.support.processes import wait_until
 
 SIZE = 1_200_000
 STEPS = {"steps": 250, "bytes": SIZE}
-STATE = {"CARRYON_TO": "self", "CARRYON_STATE": "steps,ballast", "CARRYON_MARGIN": "1200ms"}
+STATE = {"CARRYON_TO": "self", "CARRYON_STATE": "steps,ballast"}
 BUCKET = {**STATE, "CARRYON_BUCKET": "parcels"}
 KEY = {"CARRYON_SIGNING_KEY": "correct horse battery staple"}
 

@@ -9,11 +9,14 @@ import pytest
 
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
+from tests.support.pace import seconds
 from tests.support.processes import send
 from tests.support.runtimes import EDGES
 
+from .conftest import ROOMY
+
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
-TIMEOUT_S = 3
+TIMEOUT_S, LONG_S = seconds(4), seconds(20)
 
 
 @pytest.fixture(name="table")
@@ -30,7 +33,7 @@ def _make(newest_runtime, layer, lambda_api, services, table):
             env = {
                 "AWS_ENDPOINT_URL": services.url,
                 "CARRYON_TABLE": table.name,
-                "CARRYON_MARGIN": "1200ms",
+                **ROOMY,
                 **settings,
             }
             env = continuing(lambda_api, **env)
@@ -84,7 +87,7 @@ def test_a_hop_is_recorded_before_it_is_sent_and_runs_with_its_token_alone(make,
 
 def test_a_second_delivery_waits_for_the_first_and_then_has_its_answer(make, tmp_path):
     """It fails under the live lease, so that it comes again; what is finished is answered, and not done again."""
-    owner, other = make(timeout_s=20), make(timeout_s=20)
+    owner, other = make(timeout_s=LONG_S), make(timeout_s=LONG_S)
     event = hop(do="wait_for_mark", mark=str(tmp_path / "mark"))
     running = owner.begin(event, request_id="owner")
     owner.wait_for_log("working")
@@ -144,7 +147,7 @@ def test_a_hop_whose_owner_died_is_anybodys_when_its_lease_ends(make, table):
 @pytest.mark.parametrize("ends", ["run_on", "wait_for_mark"])
 def test_an_environment_frozen_past_its_lease_can_neither_hand_over_nor_finish(make, table, lambda_api, tmp_path, ends):
     """Thawed, it finds the hop another's; the chain goes on and ends with that one alone."""
-    frozen, function = make(timeout_s=5), make()
+    frozen, function = make(timeout_s=seconds(6)), make()
     event = hop(do=ends, mark=str(tmp_path / "mark"))
     running = frozen.begin(event, request_id="frozen")
     frozen.wait_for_log("working")
@@ -187,7 +190,7 @@ def test_a_hand_over_by_the_supervisor_is_recorded_as_any_other(make, table, lam
 
 def test_a_request_that_was_not_answered_is_sent_again(make, table, lambda_api):
     """Both may arrive: the successor begins once."""
-    function, another = make(), make(timeout_s=20)
+    function, another = make(), make(timeout_s=LONG_S)
     lambda_api.reset_after_reading(times=1)
     result = function.invoke({"do": "run_on"})
     lost, accepted = lambda_api.accepted
@@ -287,7 +290,7 @@ def test_a_result_that_has_no_room_goes_into_the_bucket(make, table, services):
 
 def test_hop_0_writes_nothing_unless_it_is_guarded_too(make, table):
     """With CARRYON_TABLE_ALWAYS=1 an event that Lambda delivers twice is answered, not run, a second time."""
-    function, guarded = make(), make(timeout_s=20, CARRYON_TABLE_ALWAYS="1")
+    function, guarded = make(), make(timeout_s=LONG_S, CARRYON_TABLE_ALWAYS="1")
     function.invoke({"do": "finish"})
     nothing = table.items()
     results = [guarded.invoke({"do": "finish", "what": what}, request_id="r") for what in ("this", "that")]
@@ -304,7 +307,7 @@ def test_hop_0_writes_nothing_unless_it_is_guarded_too(make, table):
 
 def test_a_table_that_is_lost_at_the_end_takes_nothing_from_the_answer(make, faulty, tmp_path):
     """The work is done; a line says that the table does not know."""
-    function = make(timeout_s=8, AWS_ENDPOINT_URL_DYNAMODB=faulty.url)
+    function = make(timeout_s=seconds(8), AWS_ENDPOINT_URL_DYNAMODB=faulty.url)
     running = function.begin(hop(do="wait_for_mark", mark=str(tmp_path / "mark")))
     function.wait_for_log("working")
     faulty.always = "fail"
@@ -333,7 +336,7 @@ def test_a_table_that_is_lost_before_the_hand_over_keeps_the_work_with_lambda(ma
 
 def test_throttles_of_the_table_pass_within_the_time_there_is(make, faulty, table):
     """At the start, at the hand-over and at the end."""
-    function = make(timeout_s=8, AWS_ENDPOINT_URL_DYNAMODB=faulty.url)
+    function = make(timeout_s=seconds(8), AWS_ENDPOINT_URL_DYNAMODB=faulty.url)
     faulty.plan("throttle", "fail", "passed", "fail", "lost", "passed", "throttle", "lost")
     result = function.invoke(hop(do="finish"))
 
@@ -379,7 +382,7 @@ def test_a_hop_is_guarded_without_a_supervisor_too(make, table, lambda_api, runt
     wrapper = tmp_path / "wrapper"
     wrapper.write_text('#!/bin/sh\nAWS_LAMBDA_MAX_CONCURRENCY=1 exec "$@"\n')
     wrapper.chmod(0o755)
-    function = make(timeout_s=8, runtime=runtime, CARRYON_NEXT_WRAPPER=str(wrapper))
+    function = make(timeout_s=seconds(8), runtime=runtime, CARRYON_NEXT_WRAPPER=str(wrapper))
     function.invoke({"do": "finish"})
     assert len(function.processes()) == 1
     handed = function.invoke(hop(do="run_on"), request_id="owner")

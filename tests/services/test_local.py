@@ -14,12 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes
+from tests.support.pace import pace
 from tests.support.runtimes import RUNTIMES
+
+from .conftest import ROOMY, TIMEOUT_S, step_s
 
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 COMMAND = [Path(sys.executable).with_name("carryon"), "local"]
-# Hops of 1.6 s, which leaves a loaded machine the time to send continuations.
-HOPS = ["local.count", "--env", "CARRYON_STATE=steps", "--env", "CARRYON_MARGIN=1400ms"]
+# As long as those of the other tests, which leaves a loaded machine the time to send continuations.
+SETTINGS = {"CARRYON_STATE": "steps", **ROOMY, **step_s(TIMEOUT_S)}
+HOPS = ["local.count", f"--timeout={TIMEOUT_S}", *(f"--env={name}={value}" for name, value in SETTINGS.items())]
 CHAIN = [*HOPS, "--event", '{"steps": 250}']
 ENDLESS = [*HOPS, "--event", '{"steps": 100000}', "--json"]
 
@@ -34,7 +38,7 @@ def run(*arguments, **environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * pace(),
         check=False,
     )
 
@@ -60,7 +64,7 @@ def test_a_chain_is_followed_to_its_result():
         if event["outcome"] == "continued":
             assert event["stopped_at"][0].startswith("local.py:")
             assert event["state_bytes"] > 0
-            assert event["elapsed_ms"] < 3000
+            assert event["elapsed_ms"] < TIMEOUT_S * 1_000
     assert (end["event"], end["ok"], end["result"]) == ("ended", True, {"steps": 250})
     assert end["hops"] > 1
 

@@ -6,12 +6,14 @@ import pytest
 
 from tests.support import examples
 
+from .conftest import TIMEOUT_S
+
 EXAMPLE = examples.find("s3-lines")
 OBJECT = {"Bucket": EXAMPLE.event["bucket"], "Key": EXAMPLE.event["key"]}
 LINES = 50_000
 TOTAL = sum(number % 100 for number in range(LINES))
 # 100 batches, about two hops' worth.
-EVENT = {**EXAMPLE.event, "pause_s": 0.02}
+EVENT = {**EXAMPLE.event, "pause_s": 0.02 * TIMEOUT_S / 3}
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_the_object_crosses_the_network_once(make_lines, s3):
     """The first hop reads it; another process finds it in /tmp, and one that comes again has it in memory."""
     function = make_lines()
 
-    function.send({**EVENT, "pause_s": 0.045})
+    function.send({**EVENT, "pause_s": 0.045 * TIMEOUT_S / 3})
     hops = function.wait_for_result()
 
     assert hops[-1].answer == {"lines": LINES, "total": TOTAL}

@@ -2,7 +2,7 @@
 
 import pytest
 
-SIGNED = {"CARRYON_TO": "self", "CARRYON_STATE": "steps", "CARRYON_MARGIN": "1200ms"}
+SIGNED = {"CARRYON_TO": "self", "CARRYON_STATE": "steps"}
 KEY = "the key that nobody has in a variable"
 STEPS = {"steps": 250}
 

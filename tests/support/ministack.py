@@ -32,9 +32,11 @@ from carryon_cli.ministack import Ministack
 from carryon_cli.recorder import Launch, Recorder
 
 from .emulator import RUN_MARK, carryon_lines
+from .pace import pace
 from .runtimes import RUNTIME_FOLDER, Runtime
 
-_WAIT_S = 30
+# On a quiet machine; it is what a failure takes, and no success.
+_WAIT_S = 60
 _POLL_S = 0.05
 _EARLY_S = 0.2
 
@@ -99,7 +101,9 @@ class Services:
             endpoint_url=url or self.url,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=_WAIT_S, max_pool_connections=connections),
+            config=Config(
+                retries={"total_max_attempts": 1}, read_timeout=_WAIT_S * pace(), max_pool_connections=connections
+            ),
         )
 
     def queue(self, name: str) -> tuple[str, str]:
@@ -111,7 +115,7 @@ class Services:
     def receive(self, queue_url: str) -> Any:
         """Wait for a message, and return its body as JSON."""
         sqs = self.client("sqs")
-        deadline = time.monotonic() + _WAIT_S
+        deadline = time.monotonic() + _WAIT_S * pace()
         while time.monotonic() < deadline:
             for message in sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=1).get("Messages", ()):
                 return json.loads(message["Body"])
@@ -298,10 +302,12 @@ class LocalFunction:
             for number, (request, answer, _, ended_at) in enumerate(recorded):
                 if request.event == event:
                     attempts[request.request_id] += 1
-                    failed = ended_at is not None and not (answer and answer.ok)
+                    # What comes after the deadline, Lambda does not wait for.
+                    late = ended_at is not None and ended_at > request.deadline
+                    failed = ended_at is not None and not (answer and answer.ok and not late)
                     if failed and number not in self._repeated:
                         pause_s = self._retry_after_s * 2 ** (attempts[request.request_id] - 1)
-                        due.append((ended_at + pause_s, number))
+                        due.append((min(ended_at, request.deadline) + pause_s, number))
             # What comes earlier is no repetition but another event that is the same.
             at, number = min(due, default=(math.inf, 0))
             if at > time.monotonic() + _EARLY_S:
@@ -311,13 +317,14 @@ class LocalFunction:
 
     def wait_until(self, condition: Callable[[list[Invocation]], bool]) -> list[Invocation]:
         """Wait until the condition holds for the invocations so far, and return them."""
-        deadline = time.monotonic() + _WAIT_S
+        wait_s = _WAIT_S * pace()
+        deadline = time.monotonic() + wait_s
         while True:
             invocations = self.invocations
             if condition(invocations):
                 return invocations
             if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {_WAIT_S} s, recorded: {invocations}")
+                raise TimeoutError(f"waited {wait_s:.0f} s, recorded: {invocations}")
             time.sleep(_POLL_S)
 
     def wait_for(self, count: int) -> list[Invocation]:

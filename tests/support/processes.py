@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from .pace import pace
+
 _Answer = TypeVar("_Answer")
 
 
@@ -78,13 +80,14 @@ def wait_until(answer: Callable[[], _Answer], timeout_s: float, complaint: str) 
     """Ask until the answer is true and return it.
 
     Raises:
-        TimeoutError: with `complaint`, after `timeout_s` seconds.
+        TimeoutError: with `complaint`, after `timeout_s` seconds; on a slow or busy machine after as many more.
     """
+    timeout_s *= pace()
     deadline = time.monotonic() + timeout_s
     while True:
         result = answer()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{complaint} (waited {timeout_s} s)")
+            raise TimeoutError(f"{complaint} (waited {timeout_s:.0f} s)")
         time.sleep(0.005)

@@ -14,7 +14,7 @@ def count(event, context):
     global steps
     try:
         while steps < event["steps"]:
-            time.sleep(0.01)
+            time.sleep(float(os.environ["STEP_S"]))
             steps += 1
     finally:
         print("cleaned up")
