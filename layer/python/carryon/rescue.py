@@ -23,6 +23,7 @@ from .board import (
     RUN,
     STANDBY,
     STATE_IS_NEW,
+    UNANSWERED,
 )
 from .ending import own_frames
 from .invocation import read
@@ -56,6 +57,8 @@ class Rescue:
 
     def __init__(self, board: Board, settings: Settings, dispatch: Dispatch) -> None:
         self.stopped: list[int] = []
+        # Somebody has the work now, or may have it.
+        self._has_successor = False
         self._board = board
         self._settings = settings
         self._dispatch = dispatch
@@ -84,10 +87,12 @@ class Rescue:
                     self._say_rescued(invocation, phase, len(self.stopped) - 1)
                 answered = self._answer(invocation, phase)
         finally:
-            if not answered:
+            # One that was about to answer may have done so by itself; no other may go on beside its successor.
+            is_left_alone = not answered and (phase == HANDED or not self._has_successor)
+            if is_left_alone:
                 words[PHASE] = phase
                 processes.send(self.stopped, signal.SIGCONT)
-        return REPLACED if answered else LEFT_ALONE
+        return LEFT_ALONE if is_left_alone else REPLACED
 
     def died(self, status: int, peak_kb: int) -> bool:
         """Answer for a process that died in an invocation, if nobody has; False if there was none.
@@ -125,7 +130,7 @@ class Rescue:
                 processes.send(self.stopped, signal.SIGKILL)
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
                 order = delivery.Order.decode(self._board.order())
-                outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
+                outcome, cause = self._wait(self._until_ms(invocation), invocation)
                 answer = handover.settle(self._settings, invocation, event, order, outcome, cause, began)
             else:
                 answer = self._hand_over(invocation, event)
@@ -189,8 +194,13 @@ class Rescue:
         problem = delivery.place(board, order)
         if problem:
             raise handover.Failure("DeliveryFailed", problem)
-        outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
+        outcome, cause = self._wait(order.until_ms, invocation)
         return handover.settle(self._settings, invocation, event, order, outcome, cause, began)
+
+    def _wait(self, until_ms: int, invocation: Invocation) -> tuple[int, str]:
+        outcome, cause = self._dispatch.wait(until_ms, self._answer_by_ms(invocation))
+        self._has_successor = outcome in (ACCEPTED, UNANSWERED)
+        return outcome, cause
 
     def _crashes(self, invocation: Invocation) -> int:
         """Of how many processes in a row this state has seen the end."""
@@ -228,11 +238,11 @@ class Rescue:
     def _posted(self, post: Any, invocation: Invocation, content: Any) -> bool:
         """Post the answer; False if there was one already."""
         try:
-            status: int = post(invocation.id, invocation.invocation_id, content)
+            is_first: bool = post(invocation.id, invocation.invocation_id, content)
         except OSError:
             # Whoever has the work now, the process that had it must not go on.
             return True
-        return status == runtime_api.ACCEPTED
+        return is_first
 
     def _say_rescued(self, invocation: Invocation, phase: int, others: int) -> None:
         fields = {
