@@ -1,4 +1,4 @@
-"""The runtime API refuses an answer of the supervisor's: a process whose work goes on elsewhere never goes on itself."""
+"""The runtime API refuses an answer of the supervisor's: a process whose work goes on elsewhere does not go on."""
 
 import pytest
 

@@ -14,8 +14,9 @@ RESTORE = "/2018-06-01/runtime/restore/next"
 class RuntimeApi(http.server.ThreadingHTTPServer):
     """Stands between a function and the emulator whose `upstream` port it is told.
 
-    `refuse` is called with a POST's path and body, and returns None for what the emulator says; or a status and an error
-    type to answer with in its place, once the emulator has it. `before_answer` is called with path, body and status.
+    `refuse` is called with a POST's path and body, and returns None for what the emulator says; or a status and an
+    error type to answer with in its place, once the emulator has it. `before_answer` is called with path, body and
+    status.
     """
 
     daemon_threads = True

@@ -21,7 +21,7 @@ def answered_with(monkeypatch, *parts):
 
     thread = threading.Thread(target=serve)
     thread.start()
-    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:{}".format(listener.getsockname()[1]))
+    monkeypatch.setenv("AWS_LAMBDA_RUNTIME_API", f"127.0.0.1:{listener.getsockname()[1]}")
     try:
         return runtime_api.post_response("id", None, {"a": 1})
     finally:

@@ -236,7 +236,7 @@ class Shim:
                 if carried is not None:
                     from . import beginning
 
-                    beginning.say_completed(self, Invocation(*received), event, result, now)
+                    beginning.say_completed(self, Invocation(*received), result, now)
                 return result
             failure = None
 

@@ -26,7 +26,7 @@ from .board import (
     UNANSWERED,
 )
 from .ending import own_frames
-from .invocation import read
+from .invocation import outline_of, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Rescue:
             return self._posted(runtime_api.post_response, invocation, None)
         event: Any = None
         try:
-            event = _decoded(invocation.raw)
+            event = outline_of(self._board, invocation)
             began = time.monotonic()
             if jobs.is_locked(self._board):
                 # It was stopped in the middle of its own hand-over, and has answered nothing.
@@ -151,7 +151,7 @@ class Rescue:
         is_complete = self._board.words[COMPLETE]
         if self._settings.continue_on_crash and not is_complete and crashes <= _CRASHES_MAX:
             try:
-                event = _decoded(invocation.raw)
+                event = outline_of(self._board, invocation)
                 answer = self._hand_over(invocation, event, crashes)
                 self._posted(runtime_api.post_response, invocation, answer)
                 return
@@ -290,11 +290,3 @@ class Rescue:
     def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words
         return processes.stop_all(os.getpid(), (words[COURIER], words[STANDBY]), stopped)
-
-
-def _decoded(raw: bytes) -> Any:
-    """An event, or None where it is nested deeper than this process can follow: then it has no source that is known."""
-    try:
-        return json.loads(raw or b"null")
-    except (ValueError, RecursionError):
-        return None
