@@ -26,7 +26,7 @@ def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:
         keep_carried(shim, invocation)
     if left_ms < margins.STEP_ASIDE_MS:
         return step_aside(shim, invocation, "no time was left at the start")
-    if shim.settings.margin_ms is not None and shim.margin_ms < shim.settings.margin_ms:
+    if shim.settings.margin_ms is not None and shim.settings.margin_ms > margins.largest_ms(left_ms):
         _say_margin_cut(shim, invocation, left_ms)
     return True
 

@@ -112,6 +112,7 @@ def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None,
         os.close(alive)
         standby = _supervise(board, settings, child, alive_in_supervisor)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+    board.keep_from_children()
     if standby is None:
         os.close(alive_in_supervisor)
         die_with_supervisor(alive)

@@ -83,6 +83,7 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         shim.has_handed_over = outcome == on_board.ACCEPTED
         return answers.join(handover.settle(settings, invocation, as_arrived, order, outcome, cause, began), result)
     except handover.Failure as error:
+        shim.has_handed_over = error.kind in handover.NOT_THE_END
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))
 

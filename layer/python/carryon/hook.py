@@ -73,6 +73,8 @@ def _install(client: Any, settings: Settings, board: Board | None, standby: Stan
     except AttributeError:
         known = False
     no_shim = "" if known else "this runtime client (awslambdaric) is not known"
+    if board is not None and not board.is_here():
+        board, no_supervisor = None, "the runtime client was imported in a process that the runtime has forked"
     if known:
         try:
             from .bootstrap import Shim

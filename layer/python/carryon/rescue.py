@@ -231,7 +231,7 @@ class Rescue:
             "requestId": invocation.id,
             "stackTrace": stack,
         }
-        if failure.kind != "Continued":
+        if failure.kind not in handover.NOT_THE_END:
             self._close_failed(invocation, error)
         return self._posted(runtime_api.post_error, invocation, error)
 

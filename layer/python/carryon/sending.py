@@ -6,7 +6,7 @@ import os
 import time
 
 from . import attempts, leases, sealing
-from .board import ACCEPTED, PENDING, REFUSED, SENDING, UNANSWERED, UNREACHABLE
+from .board import ACCEPTED, PENDING, REFUSED, SENDING, TAKEN_OVER, UNANSWERED, UNREACHABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def deliver(courier: Courier, order: Order, raw: bytes) -> None:
             table = courier.table(order.until_ms)
             token, own = leases.record_successor(table, order.hop, order.until_ms, courier.claimed)
         except leases.Lost as lost:
-            courier.report(REFUSED, str(lost))
+            courier.report(TAKEN_OVER, str(lost))
             return
         except Exception as error:
             name = courier.settings.table
