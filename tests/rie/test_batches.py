@@ -68,6 +68,22 @@ def test_a_batch_is_continued_or_fails_as_its_source_needs(source, wanted, outco
         assert lambda_api.calls == []
 
 
+@pytest.mark.parametrize("event_as", ["original", "current"])
+@pytest.mark.parametrize("swallows", [False, True])
+def test_an_event_counts_as_it_arrived_whatever_its_handler_has_made_of_it(swallows, event_as, start, lambda_api):
+    """What the caller hears, and whether a batch goes on elsewhere: by the process itself, and by the supervisor."""
+    with start(CARRYON_EVENT=event_as) as function:
+        batch_result = function.invoke({**batch("fifo", "quick"), "do": "clearing_the_event", "swallows": swallows})
+        calls = list(lambda_api.calls)
+        web_request = {"requestContext": {"http": {"method": "GET"}}, "do": "clearing_the_event", "swallows": swallows}
+        web_result = function.invoke(web_request)
+
+    assert batch_result.error_type == "Carryon.TimeIsUp"
+    assert calls == []
+    assert web_result.json["statusCode"] == 202
+    assert ("requestContext" in lambda_api.calls[0].json) is (event_as == "original")
+
+
 @pytest.mark.parametrize(
     ("do", "source", "texts", "expected"),
     [

@@ -42,3 +42,22 @@ def test_no_wait_in_c_of_a_function_in_time_is_cut_short(wait, edge_runtime, lay
 
     assert result.json == 0
     assert result.lines == []
+
+
+def test_what_a_function_in_time_has_counted_stays_and_what_a_chain_has_left_goes(edge_runtime, layer, lambda_api):
+    """Captures alone put nothing back; after an alarm, and after a hop, the variables are the ones of the import."""
+    env = continuing(lambda_api, CARRYON_STATE="count,words,by_shop,places", CARRYON_STALL_HOPS="0")
+    with Emulator(edge_runtime, FUNCTIONS, "remembering.handler", layer=layer, env=env, timeout_s=2) as function:
+        first = function.invoke({"seconds": 1.3}).json
+        second = function.invoke({}).json
+        cut_short = function.invoke({"seconds": 60})
+        after_alarm = function.invoke({}).json
+        hop = function.invoke(json.dumps({**lambda_api.calls[0].json, "seconds": 0}).encode()).json
+        after_hop = function.invoke({}).json
+
+    kinds = ["Counter", "defaultdict", "deque", "dict"]
+    assert first["count"] > 1
+    assert second == first == {**first, "kinds": kinds, "same": True}
+    assert "continued" in cut_short.events
+    assert hop["count"] == hop["words"]["turns"] > first["count"]
+    assert after_alarm == after_hop == {"count": 0, "words": {"start": 1}, "kinds": kinds, "same": True}

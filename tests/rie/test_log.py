@@ -156,6 +156,14 @@ def test_a_bad_target_fails_at_the_alarm_so_that_lambda_tries_again(newest_runti
     assert result.error_type == "Carryon.TimeIsUp"
 
 
+def test_a_margin_of_half_the_time_is_taken_without_a_word(newest_runtime, layer):
+    """Although a moment of the time is over when the handler is called."""
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env={"CARRYON_MARGIN": "1500ms"}) as function:
+        result = function.invoke({"do": "clean_up"})
+
+    assert result.events == ["time_is_up"]
+
+
 def test_a_margin_of_more_than_half_the_time_is_cut_and_said(newest_runtime, layer):
     """A margin larger than the timeout leaves half of it to the function."""
     with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env={"CARRYON_MARGIN": "9s"}) as function:

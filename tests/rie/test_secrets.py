@@ -130,3 +130,29 @@ def test_nobody_else_can_read_the_board(newest_runtime, layer):
     assert not any(EVENT.encode() in path.read_bytes() for path in Path("/dev/shm").iterdir() if path.is_file())
     if nobody:
         assert (seen.stdout, seen.stderr.count("Permission denied")) == ("", 4), seen
+
+
+def test_a_child_that_stays_has_no_part_in_the_events_to_come(runtime, layer, lambda_api):
+    """What the supervisor and the runtime share is not there in what the runtime forks, and nothing there needs it."""
+    env = continuing(lambda_api)
+    with Emulator(runtime, FUNCTIONS, "secretive.handler", layer=layer, env=env, timeout_s=5) as function:
+        result = function.invoke({"do": "leave_child", "state": 1})
+        supervisor, own, child = function.processes()
+        shared = [shared_mb(pid) for pid in (supervisor, own, child)]
+        after = function.invoke({"do": "leave_child", "state": 2})
+
+    assert result.json == {"pid": own, "child": child, "says": "unharmed", "kept": "before"}
+    assert after.json["pid"] == own
+    assert shared[0] == shared[1] > EVENT_MAX >> 20
+    assert shared[2] == 0
+
+
+def shared_mb(pid):
+    """The size of what a process has mapped together with others, and no file."""
+    mapped = 0
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        addresses, modes, *_, name = line.split(maxsplit=5) + [""] * (line.count(" ") < 5)
+        if modes.endswith("s") and "/dev/zero" in name:
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            mapped += end - start
+    return mapped >> 20

@@ -160,7 +160,9 @@ def test_an_environment_frozen_past_its_lease_can_neither_hand_over_nor_finish(m
     items = table.items()
 
     assert taken.json == {"made": "it"}
-    assert result.error_type == {"run_on": "Carryon.DeliveryFailed", "wait_for_mark": "Carryon.Duplicate"}[ends]
+    assert result.error_type == "Carryon.Duplicate"
+    assert result.events[-1] == "duplicate"
+    assert result.events.count("duplicate") == 1
     assert "taken over by other" in result.json["errorMessage"]
     assert lambda_api.calls == []
     assert (items[1]["owner"], items[-1]["result"]) == ("other", '{"made": "it"}')

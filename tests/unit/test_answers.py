@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.answers import answer, batch_policy, join, unfinished
+from carryon.answers import answer, batch_policy, join, outline, unfinished
 
 HTTP = {
     "API Gateway v1": {
@@ -166,3 +166,19 @@ def test_every_event_has_an_answer(event):
     """Events of a function's own may look like anything."""
     assert json.dumps(answer_to(event))
     assert batch_policy(event, None) in ("continue", "fail", None)
+
+
+WINDOW = {**KINESIS, "isFinalInvokeForWindow": False}
+
+
+@pytest.mark.parametrize("event", [*HTTP.values(), SQS, FIFO, KINESIS, DYNAMODB, WINDOW, *OTHERS], ids=str)
+def test_an_outline_decides_as_its_event_does(event):
+    """And has none of its content."""
+    kept = outline(event)
+
+    assert answer_to(kept) == answer_to(event)
+    assert [batch_policy(kept, wanted) for wanted in (None, "continue", "report")] == [
+        batch_policy(event, wanted) for wanted in (None, "continue", "report")
+    ]
+    assert outline(kept) == kept
+    assert len(json.dumps(kept)) < 200

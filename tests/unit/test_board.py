@@ -5,6 +5,7 @@ import os
 import pytest
 
 from carryon import board as boards
+from carryon import margins
 
 
 @pytest.fixture(name="board")
@@ -47,6 +48,21 @@ def test_a_smaller_event_replaces_a_larger_one(board):
 
     assert b"small" == board.event()
     assert resident_kb() < used - 5_000
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "margin_ms", "seen_ms"),
+    [
+        (3_000, 500, 500),
+        (60 * 86_400_000, 5_000, 5_000),
+        (margins.LONGEST_MS, margins.LONGEST_MS // 2, (1 << 27) - 1),
+    ],
+)
+def test_a_span_of_any_length_is_read_as_it_was_shown(board, left_ms, margin_ms, seen_ms):
+    """Up to four years; of a margin no more than 37 hours are seen."""
+    board.show(left_ms, margin_ms, 1 << 42, 1e8)
+
+    assert (left_ms, seen_ms) == board.span()
 
 
 @pytest.mark.parametrize("size", [0, 9, boards.ORDER_MAX])

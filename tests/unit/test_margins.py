@@ -31,6 +31,14 @@ def test_half_of_the_time_always_belongs_to_the_handler(margin, left_ms):
     assert 0 <= margins.margin_ms(parse({"CARRYON_MARGIN": margin}), left_ms) <= left_ms // 2
 
 
+@pytest.mark.parametrize(
+    ("left_ms", "largest"), [(3_000, 1_500), (2_990, 1_500), (2_050, 1_500), (2_000, 1_000), (899_900, 450_000)]
+)
+def test_half_of_the_timeout_is_no_mistake(left_ms, largest):
+    """Some of the time is gone at the start; the timeout is in whole seconds."""
+    assert largest == margins.largest_ms(left_ms)
+
+
 def warm_up(memory_mb, until_alarm_ms=10**9):
     return margins.warm_up_before_alarm_ms({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb)}, until_alarm_ms)
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import types
+from collections import Counter, OrderedDict, defaultdict, deque
 
 import pytest
 from hypothesis import given
@@ -80,7 +81,7 @@ def test_a_new_chain_starts_from_the_first_values(handler):
     assert {"pages": []} == handler.done
 
     handler.done["pages"].append(4)
-    state.capture()
+    state.note_time_is_up()
     state.prepare(None)
     assert {"pages": []} == handler.done
 
@@ -296,8 +297,109 @@ def test_a_chain_that_goes_on_by_the_event_leaves_no_globals_behind_where_it_was
     handler.done = 0
     state = State(names("done"), HANDLER, "event")
     handler.done = 7
-    state.capture()
+    state.note_time_is_up()
 
     state.prepare({"state": {"done": 7}}, {})
 
     assert handler.done == 0
+
+
+class Basket(dict):
+    """A container of the function's own, with an attribute and methods that a copy would not survive."""
+
+    def __init__(self, owner):
+        super().__init__(apples=1)
+        self.owners = [owner]
+
+    def clear(self):
+        raise AssertionError("nobody but its function may call this")
+
+    __setitem__ = update = __reduce__ = __deepcopy__ = clear
+
+
+@pytest.mark.parametrize(
+    ("make", "spoil"),
+    [
+        (lambda: Counter(a=1), lambda value: value.update(a=1, b=2)),
+        (lambda: defaultdict(list, a=[1]), lambda value: (value["a"].append(2), value["b"].append(3))),
+        (lambda: defaultdict(list), lambda value: setattr(value, "default_factory", None)),
+        (lambda: OrderedDict(a=1, b=2), lambda value: (value.move_to_end("a"), value.popitem(last=False))),
+        (lambda: deque([1, 2], maxlen=2), lambda value: value.append(3)),
+        (lambda: {1, 2}, lambda value: value.add(3)),
+        (lambda: bytearray(b"ab"), lambda value: value.append(0)),
+        (lambda: {"pages": ([1], {"seen": {2}})}, lambda value: (value["pages"][1]["seen"].add(3), value.pop("pages"))),
+        (lambda: [[1], [2]], lambda value: (value[0].append(3), value.reverse())),
+        (lambda: Basket("a"), lambda value: (dict.pop(value, "apples"), value.owners.append("b"))),
+    ],
+    ids=lambda value: type(value()).__name__ if value.__code__.co_argcount == 0 else "",
+)
+def test_first_values_come_back_with_their_type_and_identity(handler, make, spoil):
+    """Whoever else holds the object, at the top or within, finds in it what was there after the import."""
+    handler.done = value = make()
+    state = State(names("done"), HANDLER)
+    spoil(value)
+    handler.done = "something else"
+    state.note_time_is_up()
+
+    state.prepare(None)
+
+    assert handler.done is value
+    assert (repr(value), vars(value) if hasattr(value, "__dict__") else None) == (
+        repr(make()),
+        vars(make()) if hasattr(value, "__dict__") else None,
+    )
+    assert getattr(value, "maxlen", None) == getattr(make(), "maxlen", None)
+
+
+def test_what_two_variables_share_at_first_they_share_again(handler):
+    """One object stays one, whatever a chain has made of the two."""
+    handler.a = shared = [1]
+    handler.b = {"inside": shared}
+    state = State(names("a", "b"), HANDLER)
+    state.prepare({"state": {"a": [5], "b": {"inside": [6]}}})
+    shared.append(2)
+
+    state.prepare(None)
+
+    assert handler.a is shared is handler.b["inside"]
+    assert [1] == shared
+
+
+def test_a_value_that_holds_itself_comes_back(handler):
+    """It is looked at once, and not through the interpreter's stack."""
+    handler.done = knot = [DEEP]
+    knot.append(knot)
+    state = State(names("done"), HANDLER)
+    knot.clear()
+    state.note_time_is_up()
+
+    state.prepare(None)
+
+    assert knot[0] is DEEP
+    assert knot[1] is knot
+
+
+def test_an_object_that_may_be_anything_is_bound_again_and_left_alone(handler):
+    """A client, a lock, an instance: a copy of it is nobody's business."""
+    handler.done = first = types.SimpleNamespace(items=[1])
+    state = State(names("done"), HANDLER)
+    first.items.append(2)
+    handler.done = None
+    state.note_time_is_up()
+
+    state.prepare(None)
+
+    assert handler.done is first
+    assert [1, 2] == first.items
+
+
+def test_a_capture_alone_changes_no_later_invocation(handler):
+    """A function that ends in time keeps its globals, however often the supervisor has asked for them."""
+    handler.done = 0
+    state = State(names("done"), HANDLER)
+    handler.done = 1111
+    state.capture()
+
+    state.prepare(None)
+
+    assert 1111 == handler.done

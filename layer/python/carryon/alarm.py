@@ -92,6 +92,8 @@ class Alarm:
     def settle(self, frame: FrameType) -> str | None:
         """Decide which state travels, at the place of the exception; returns what is known of it, None without one."""
         self.stop()
+        if self._shim.state is not None:
+            self._shim.state.note_time_is_up()
         if self._points is None:
             return None
         if self._known is None:

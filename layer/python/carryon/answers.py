@@ -12,6 +12,8 @@ FAILURES = "batchItemFailures"
 
 _QUEUE = "aws:sqs"
 _STREAMS = ("aws:kinesis", "aws:dynamodb")
+# Members of the context of a request by ALB, by an HTTP API or a function URL, over a WebSocket.
+_HTTP = ("elb", "http", "connectionId")
 
 
 def answer(event: Any, *, chain: str, hop: int, to: str) -> Any:
@@ -51,6 +53,20 @@ def batch_policy(event: Any, wanted: str | None) -> str | None:
     if _source_of_batch(event) not in (_QUEUE, *_STREAMS):
         return None
     return wanted or ("fail" if _is_ordered(event) else "continue")
+
+
+def outline(event: Any) -> dict[str, Any] | None:
+    """What of an event decides about an answer and a batch's policy, and nothing else of it."""
+    if not isinstance(event, dict):
+        return None
+    kept: dict[str, Any] = {name: True for name in ("isFinalInvokeForWindow", "httpMethod") if name in event}
+    context = event.get("requestContext")
+    if isinstance(context, dict):
+        kept["requestContext"] = {name: True for name in _HTTP if name in context}
+    source = _source_of_batch(event)
+    if source is not None:
+        kept["Records"] = [{"eventSource": source, "eventSourceARN": str(records(event)[0].get("eventSourceARN", ""))}]
+    return kept
 
 
 def unfinished(event: Any, finished: int) -> list[dict[str, Any]]:
@@ -109,7 +125,7 @@ def _wants_http(event: Any) -> bool:
     context = event.get("requestContext") if isinstance(event, dict) else None
     if not isinstance(context, dict):
         return False
-    return "elb" in context or "http" in context or "connectionId" in context or "httpMethod" in event
+    return any(name in context for name in _HTTP) or "httpMethod" in event
 
 
 def _source_of_batch(event: Any) -> str | None:

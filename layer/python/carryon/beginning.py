@@ -8,6 +8,7 @@ import time
 import carryon
 
 from . import answers, ends, handover, margins
+from .invocation import arrived
 from .progress import NotCarried, Run
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:
         keep_carried(shim, invocation)
     if left_ms < margins.STEP_ASIDE_MS:
         return step_aside(shim, invocation, "no time was left at the start")
-    if shim.settings.margin_ms is not None and shim.margin_ms < shim.settings.margin_ms:
+    if shim.settings.margin_ms is not None and shim.settings.margin_ms > margins.largest_ms(left_ms):
         _say_margin_cut(shim, invocation, left_ms)
     return True
 
@@ -43,14 +44,14 @@ def step_aside(shim: Shim, invocation: Invocation, reason: str) -> bool:
     return False
 
 
-def say_completed(shim: Shim, invocation: Invocation, event: Any, result: Any, started_at: float) -> None:
+def say_completed(shim: Shim, invocation: Invocation, result: Any, started_at: float) -> None:
     """Say that the chain's work is done, in the invocation that began then (seconds since the epoch).
 
     Raises:
         FaultException: the result gives records of a batch back, and their source does not hear it.
     """
     given_back = answers.failures(result)
-    if given_back and answers.batch_policy(event, None) is not None:
+    if given_back and answers.batch_policy(arrived(invocation), None) is not None:
         from . import ending
 
         text = f"Of this batch {len(given_back)} failed in a continuation, where their source does not hear of it"

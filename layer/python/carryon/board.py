@@ -35,8 +35,8 @@ _WORDS = _CHECKS + 2
 RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED = range(6)
 
 # SENDING: a continuation may be on its way, so that it may arrive even if nobody hears of it. ACCEPTED: it has arrived,
-# or the job is done and its result is on the board.
-PENDING, SENDING, ACCEPTED, REFUSED, UNREACHABLE, UNANSWERED = range(6)
+# or the job is done and its result is on the board. TAKEN_OVER: by the table the hop is another's, so nothing was sent.
+PENDING, SENDING, ACCEPTED, REFUSED, UNREACHABLE, UNANSWERED, TAKEN_OVER = range(7)
 
 # Sent to the supervisor and to the courier, which keep every signal blocked and wait for them; never to user code.
 WAKE_SIGNAL = 40
@@ -58,7 +58,9 @@ _SIZE = sum(_AREAS[-1])
 _MAP_NORESERVE = 0x4000  # the mmap module lacks the name before Python 3.11
 _KEEP = 256 << 10  # an event's pages above this are given back once a smaller event comes
 
-_SPAN_HALF = 32
+# Of the word for a span: room for 37 hours of margin, below four years of time.
+_MARGIN_BITS = 27
+_MARGIN_MAX = (1 << _MARGIN_BITS) - 1
 
 
 class Board:
@@ -81,6 +83,13 @@ class Board:
         except OSError:
             self.stacks = -1
 
+    def keep_from_children(self) -> None:
+        """In a runtime process: what it forks from now on does not have the mapping, whose next events are not its own.
+
+        Any access there ends the child, so it must have let go of the board by then.
+        """
+        self._map.madvise(mmap.MADV_DONTFORK)
+
     def wake_supervisor(self) -> None:
         """Have the supervisor look at the board."""
         os.kill(self._supervisor, WAKE_SIGNAL)
@@ -89,13 +98,13 @@ class Board:
         """Let the supervisor watch over an invocation.
 
         Args:
-            left_ms: its time at the start.
+            left_ms: its time at the start, not more than `margins.LONGEST_MS`.
             margin_ms: its margin.
             alarm_at_ms: when its time will be up, in ms since the epoch.
             due: the same in seconds on the monotonic clock.
         """
         words = self.words
-        words[SPAN] = left_ms << _SPAN_HALF | margin_ms
+        words[SPAN] = left_ms << _MARGIN_BITS | (margin_ms if margin_ms < _MARGIN_MAX else _MARGIN_MAX)
         words[DUE_MS] = int(due * 1000)
         words[ALARM_AT_MS] = alarm_at_ms
         if words[WAKE]:
@@ -104,7 +113,7 @@ class Board:
     def span(self) -> tuple[int, int]:
         """The time that the invocation had left at its start and its margin, in ms."""
         span = self.words[SPAN]
-        return span >> _SPAN_HALF, span & ((1 << _SPAN_HALF) - 1)
+        return span >> _MARGIN_BITS, span & _MARGIN_MAX
 
     def put_event(self, raw: bytes, facts: bytes) -> bool:
         """Keep an invocation's event and what else is to be known of it; False if that is more than Lambda delivers."""

@@ -261,7 +261,7 @@ class Shim:
                 if carried is not None:
                     from . import beginning
 
-                    beginning.say_completed(self, Invocation(*received), event, result, now)
+                    beginning.say_completed(self, Invocation(*received), result, now)
                 return result
             failure = None
 
@@ -282,6 +282,9 @@ class Shim:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
         deadline_ms = received[2]
         left_ms = int(deadline_ms - now * 1000)
+        if left_ms > margins.LONGEST_MS:
+            deadline_ms -= left_ms - margins.LONGEST_MS
+            left_ms = margins.LONGEST_MS
         self.margin_ms = margin_ms = margins.margin_ms(self.settings, left_ms)
         alarm_at_ms = deadline_ms - margin_ms
         quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS

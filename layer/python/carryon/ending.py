@@ -11,6 +11,7 @@ import carryon
 
 from . import answers, delivery, handover, margins
 from . import board as on_board
+from .invocation import arrived
 from .progress import EARLIER, reason_not_carried
 
 TYPE_CHECKING = False
@@ -59,6 +60,7 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         if left_running:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
+    as_arrived = arrived(invocation)
     try:
         if left is not None:
             report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
@@ -69,7 +71,7 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         order = handover.decide(
             settings,
             invocation,
-            event,
+            as_arrived,
             progress,
             started_at_ms=int(started_at * 1000),
             until_ms=margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000)),
@@ -79,9 +81,10 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         began = time.monotonic()
         outcome, cause, said = delivery.ask(board, settings, order, invocation.raw)
         shim.has_handed_over = outcome == on_board.ACCEPTED
-        answer = handover.settle(settings, invocation, event, order, outcome, cause, began, said)
+        answer = handover.settle(settings, invocation, as_arrived, order, outcome, cause, began, said)
         return answers.join(answer, result)
     except handover.Failure as error:
+        shim.has_handed_over = error.kind in handover.NOT_THE_END
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+# Kinds of failures of a hop with which its chain does not end: it goes on, here or in whoever has taken the hop over.
+NOT_THE_END = ("Continued", "Duplicate")
+
+
 class Failure(Exception):
     """How an invocation fails: `kind` is what follows `Carryon.` in the error type, the text is the error's message.
 
@@ -197,6 +201,8 @@ def settle(
     delivery_ms = int((time.monotonic() - began) * 1000)
     arn = order.function
     fields = {"to": arn, "delivery_ms": delivery_ms, **_said(result), **ends.as_fields(order.meta.get("spent"))}
+    if outcome == on_board.TAKEN_OVER:
+        raise Failure("Duplicate", cause, ("duplicate", cause, {}))
     if outcome != on_board.ACCEPTED:
         unanswered = outcome == on_board.UNANSWERED
         text = f"The continuation could not be delivered to {arn}: {cause}"

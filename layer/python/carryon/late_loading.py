@@ -37,11 +37,11 @@ def load(
 
 
 def _show(shim: Shim, invocation: Invocation) -> None:
-    left_ms = int(invocation.deadline_ms - time.time() * 1000)
+    left_ms = min(int(invocation.deadline_ms - time.time() * 1000), margins.LONGEST_MS)
     if shim.board is None or left_ms < margins.STEP_ASIDE_MS:
         return
     beginning.keep_carried(shim, invocation)
     shim.board_is_used = True
     margin_ms = margins.margin_ms(shim.settings, left_ms)
     due = time.monotonic() + (left_ms - margin_ms) / 1000
-    shim.board.show(left_ms, margin_ms, invocation.deadline_ms - margin_ms, due)
+    shim.board.show(left_ms, margin_ms, int(time.time() * 1000) + left_ms - margin_ms, due)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # Under this much time left nothing can be cleaned up or handed over.
 STEP_ASIDE_MS = 100
 
+# No alarm is set for later: four years, where timers and the board have room for it. A runner may know no deadline.
+LONGEST_MS = (1 << 37) - 1
+
 _DEFAULT_SHARE = 0.10
 _DEFAULT_MIN_MS = 500
 _DEFAULT_MAX_MS = 5_000
@@ -41,6 +44,14 @@ def margin_ms(settings: Settings, left_ms: int) -> int:
             wanted = _DEFAULT_MAX_MS
     half = left_ms // 2
     return wanted if wanted < half else half
+
+
+def largest_ms(left_ms: int) -> int:
+    """The largest margin that is not cut for its own sake: half of the timeout.
+
+    That is in whole seconds, and a moment of it is gone when there is somebody to look.
+    """
+    return -(-left_ms // 1_000) * 500
 
 
 def rescue_ms(margin: int, environ: Mapping[str, str]) -> int:

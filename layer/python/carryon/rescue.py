@@ -22,9 +22,10 @@ from .board import (
     RESCUED,
     RUN,
     STATE_IS_NEW,
+    UNANSWERED,
 )
 from .ending import own_frames
-from .invocation import read
+from .invocation import outline_of, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Rescue:
 
     def __init__(self, board: Board, settings: Settings, dispatch: Dispatch) -> None:
         self.stopped: list[int] = []
+        # Somebody has the work now, or may have it.
+        self._has_successor = False
         self._board = board
         self._settings = settings
         self._dispatch = dispatch
@@ -83,10 +86,12 @@ class Rescue:
                     self._say_rescued(invocation, phase, len(self.stopped) - 1)
                 answered = self._answer(invocation, phase)
         finally:
-            if not answered:
+            # One that was about to answer may have done so by itself; no other may go on beside its successor.
+            is_left_alone = not answered and (phase == HANDED or not self._has_successor)
+            if is_left_alone:
                 words[PHASE] = phase
                 processes.send(self.stopped, signal.SIGCONT)
-        return REPLACED if answered else LEFT_ALONE
+        return LEFT_ALONE if is_left_alone else REPLACED
 
     def died(self, status: int, peak_kb: int) -> bool:
         """Answer for a process that died in an invocation, if nobody has; False if there was none.
@@ -117,14 +122,14 @@ class Rescue:
             return self._posted(runtime_api.post_response, invocation, None)
         event: Any = None
         try:
-            event = _decoded(invocation.raw)
+            event = outline_of(self._board, invocation)
             began = time.monotonic()
             if jobs.is_locked(self._board):
                 # It was stopped in the middle of its own hand-over, and has answered nothing.
                 processes.send(self.stopped, signal.SIGKILL)
             if phase == HANDED and self._board.order() and self._dispatch.was_asked():
                 order = delivery.Order.decode(self._board.order())
-                outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
+                outcome, cause = self._wait(self._until_ms(invocation), invocation)
                 answer = self._settle(invocation, event, order, outcome, cause, began)
             else:
                 answer = self._hand_over(invocation, event)
@@ -145,7 +150,7 @@ class Rescue:
         is_complete = self._board.words[COMPLETE]
         if self._settings.continue_on_crash and not is_complete and crashes <= _CRASHES_MAX:
             try:
-                event = _decoded(invocation.raw)
+                event = outline_of(self._board, invocation)
                 answer = self._hand_over(invocation, event, crashes)
                 self._posted(runtime_api.post_response, invocation, answer)
                 return
@@ -188,7 +193,7 @@ class Rescue:
         problem = delivery.place(board, order)
         if problem:
             raise handover.Failure("DeliveryFailed", problem)
-        outcome, cause = self._dispatch.wait(order.until_ms, self._answer_by_ms(invocation))
+        outcome, cause = self._wait(order.until_ms, invocation)
         return self._settle(invocation, event, order, outcome, cause, began)
 
     def _settle(
@@ -196,6 +201,11 @@ class Rescue:
     ) -> Any:
         result = self._board.result()
         return handover.settle(self._settings, invocation, event, order, outcome, cause, began, result)
+
+    def _wait(self, until_ms: int, invocation: Invocation) -> tuple[int, str]:
+        outcome, cause = self._dispatch.wait(until_ms, self._answer_by_ms(invocation))
+        self._has_successor = outcome in (ACCEPTED, UNANSWERED)
+        return outcome, cause
 
     def _crashes(self, invocation: Invocation) -> int:
         """Of how many processes in a row this state has seen the end."""
@@ -226,18 +236,18 @@ class Rescue:
             "requestId": invocation.id,
             "stackTrace": stack,
         }
-        if failure.kind != "Continued":
+        if failure.kind not in handover.NOT_THE_END:
             self._close_failed(invocation, error)
         return self._posted(runtime_api.post_error, invocation, error)
 
     def _posted(self, post: Any, invocation: Invocation, content: Any) -> bool:
         """Post the answer; False if there was one already."""
         try:
-            status: int = post(invocation.id, invocation.invocation_id, content)
+            is_first: bool = post(invocation.id, invocation.invocation_id, content)
         except OSError:
             # Whoever has the work now, the process that had it must not go on.
             return True
-        return status == runtime_api.ACCEPTED
+        return is_first
 
     def _say_rescued(self, invocation: Invocation, phase: int, others: int) -> None:
         fields = {
@@ -285,11 +295,3 @@ class Rescue:
     def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words
         return processes.stop_all(os.getpid(), [words[COURIER]], stopped)
-
-
-def _decoded(raw: bytes) -> Any:
-    """An event, or None where it is nested deeper than this process can follow: then it has no source that is known."""
-    try:
-        return json.loads(raw or b"null")
-    except (ValueError, RecursionError):
-        return None

@@ -11,14 +11,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-ACCEPTED = 202
+# What it says of an invocation that has its answer already: a second one, one to an invocation before the last.
+_ANSWERED = ((403, "InvalidStateTransition"), (400, "InvalidRequestID"))
+_ANSWER_MAX = 64 << 10
 
 _TIMEOUT_S = 2.0
 _PORT = 80
 
 
-def post_response(request_id: str, invocation_id: str | None, answer: Any) -> int:
-    """Post an invocation's result. Returns the HTTP status: 202, or 4xx where there is an answer already.
+def post_response(request_id: str, invocation_id: str | None, answer: Any) -> bool:
+    """Post an invocation's result; False where the runtime API says that somebody else has answered.
+
+    Any other refusal (a failure of its own, too large an answer) says nothing of the kind.
 
     Raises:
         OSError: the runtime API cannot be reached.
@@ -26,13 +30,13 @@ def post_response(request_id: str, invocation_id: str | None, answer: Any) -> in
     return _post(f"/invocation/{request_id}/response", json.dumps(answer).encode(), invocation_id, {})
 
 
-def post_error(request_id: str, invocation_id: str | None, error: dict[str, Any]) -> int:
+def post_error(request_id: str, invocation_id: str | None, error: dict[str, Any]) -> bool:
     """Post an invocation's error, `errorType`, `errorMessage` and what else; otherwise as `post_response`."""
     headers = {"Lambda-Runtime-Function-Error-Type": error["errorType"]}
     return _post(f"/invocation/{request_id}/error", json.dumps(error).encode(), invocation_id, headers)
 
 
-def _post(path: str, body: bytes, invocation_id: str | None, headers: dict[str, str]) -> int:
+def _post(path: str, body: bytes, invocation_id: str | None, headers: dict[str, str]) -> bool:
     address = os.environ["AWS_LAMBDA_RUNTIME_API"]
     host, _, port = address.partition(":")
     headers = {"Host": address, "Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
@@ -47,12 +51,22 @@ def _post(path: str, body: bytes, invocation_id: str | None, headers: dict[str, 
         connection.sendall(
             f"POST /2018-06-01/runtime{path} HTTP/1.1\r\nConnection: close\r\n{head}\r\n".encode() + body
         )
-        status_line = b""
-        while b"\n" not in status_line:
-            received = connection.recv(4_096)
-            if not received:
-                raise OSError("the runtime API closed the connection without an answer")
-            status_line += received
+        received = answer = b""
+        try:
+            while len(answer) < _ANSWER_MAX and (received := connection.recv(4_096)):
+                answer += received
+        except OSError:
+            if b"\r\n" not in answer:
+                raise
     finally:
         connection.close()
-    return int(status_line.split()[1])
+    return not _says_answered(answer)
+
+
+def _says_answered(answer: bytes) -> bool:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    words = head.split(None, 2)
+    if len(words) < 2 or not words[1].isdigit():
+        raise OSError("the runtime API closed the connection without an answer")
+    # It may come in chunks, and need not be the text of one version.
+    return any(int(words[1]) == status and f'"{kind}"'.encode() in body for status, kind in _ANSWERED)

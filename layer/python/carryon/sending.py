@@ -8,7 +8,7 @@ import time
 from functools import partial
 
 from . import attempts, invoking, sealing
-from .board import ACCEPTED, PENDING, REFUSED, SENDING, UNANSWERED, UNREACHABLE
+from .board import ACCEPTED, PENDING, REFUSED, SENDING, TAKEN_OVER, UNANSWERED, UNREACHABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def deliver(courier: Courier, order: Order, raw: bytes) -> None:
             table = courier.table(order.until_ms)
             token, own = leases.record_successor(table, order.hop, order.until_ms, courier.claimed)
         except leases.Lost as lost:
-            courier.report(REFUSED, str(lost))
+            courier.report(TAKEN_OVER, str(lost))
             return
         except Exception as error:
             name = courier.settings.table

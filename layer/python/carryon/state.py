@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 
+from .first_values import FirstValues
 from .progress import NotCarried
 
 TYPE_CHECKING = False
@@ -39,18 +40,20 @@ class State:
     ) -> None:
         self._largest = largest
         self._variables = [_Variable(name, handler_module, into) for name in names]
-        self._changed = False
-        self._initial = {}
+        # Whether the variables may hold what a chain has left: its values were put in, or it was cut short.
+        self._is_used = False
+        self._initial: dict[str, Any] = {}
         for variable in self._variables:
             if variable.function is None:
                 try:
-                    self._initial[variable.id] = _copy(_globals(variable.module).get(variable.name, _MISSING))
+                    self._initial[variable.id] = _globals(variable.module).get(variable.name, _MISSING)
                 except (Exception, SystemExit):
                     # Whatever the import of a user's module raises; capture() says so when it matters.
                     self._initial[variable.id] = _MISSING
+        self._first_values = FirstValues(self._initial.values())
 
     def prepare(self, carried: dict[str, Any] | None, event: Any = None) -> Any:
-        """Set the variables to what the envelope carries, or to their first values where a chain before left its own.
+        """Set the variables to what the envelope carries, and to their first values where a chain before left its own.
 
         Args:
             carried: the members of the envelope this invocation came in, None for the first of a chain.
@@ -64,12 +67,13 @@ class State:
         """
         state: dict[str, Any] = (carried or {}).get("state") or {}
         into_globals = {one.id: state[one.id] for one in self._variables if one.into_globals and one.id in state}
-        if into_globals or self._changed:
-            self._changed = bool(into_globals)
+        values = {one.key: state[one.id] for one in self._variables if one.key and one.id in state}
+        if into_globals or self._is_used:
+            self._first_values.put_back()
             for variable in self._variables:
                 if variable.function is None:
                     self._set(variable, into_globals)
-        values = {one.key: state[one.id] for one in self._variables if one.key and one.id in state}
+        self._is_used = bool(into_globals or values)
         if not values:
             return event
         if not isinstance(event, dict):
@@ -78,7 +82,7 @@ class State:
         return {**event, **values}
 
     def _set(self, variable: _Variable, state: dict[str, Any]) -> None:
-        value = state[variable.id] if variable.id in state else _copy(self._initial[variable.id])
+        value = state[variable.id] if variable.id in state else self._initial[variable.id]
         try:
             if value is _MISSING:
                 _globals(variable.module).pop(variable.name, None)
@@ -87,6 +91,10 @@ class State:
         except (Exception, SystemExit) as error:
             text = f"CARRYON_STATE names {variable.id}, but its module cannot be imported: {error!r}"
             raise NotCarried(text) from error
+
+    def note_time_is_up(self) -> None:
+        """The invocation is cut short: what comes after it begins with the first values."""
+        self._is_used = True
 
     def variables(self) -> list[tuple[dict[str, Any], str | None, str]]:
         """The variables whose modules are loaded: the module's globals, the function of a local, the name."""
@@ -101,7 +109,6 @@ class State:
         Args:
             frame: the innermost one that is running, for the locals of its callers.
         """
-        self._changed = True
         members = []
         for variable in self._variables:
             try:
@@ -158,12 +165,3 @@ class _Variable:
 def _globals(module: str) -> dict[str, Any]:
     loaded = sys.modules.get(module)
     return vars(loaded if loaded is not None else importlib.import_module(module))
-
-
-def _copy(value: Any) -> Any:
-    """A copy that changes in place do not reach; the value itself where JSON has none that is equal."""
-    try:
-        copy = json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        return value
-    return copy if copy == value else value

@@ -63,6 +63,7 @@ def start(settings: Settings, path: list[str]) -> tuple[Board | None, bool, str]
         os.close(alive_in_supervisor)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     die_with_supervisor(alive)
+    board.keep_from_children()
     return board, bool(child), ""
 
 

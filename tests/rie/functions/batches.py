@@ -85,3 +85,22 @@ def take(record):
             time.sleep(60)
         except BaseException:
             pass
+
+
+def clearing_the_event(event):
+    """What it was invoked with is not to be seen any more when time is up."""
+    swallows = event["swallows"]
+    event.clear()
+    event["turns"] = 0
+    while swallows:
+        try:
+            turn(event)
+        except BaseException:
+            pass
+    while True:
+        turn(event)
+
+
+def turn(event):
+    time.sleep(0.01)
+    event["turns"] += 1

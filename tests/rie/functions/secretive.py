@@ -50,6 +50,32 @@ def die(event):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def leave_child(event):
+    """A child that uses what there is, says how that went, and stays."""
+    import carryon
+
+    carryon.checkpoint("before")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        status = b"failed"
+        try:
+            carryon.checkpoint("in the child")
+            with carryon.shield():
+                list(carryon.each([1, 2]))
+            carryon.complete()
+            carryon.remaining_ms()
+            status = b"unharmed"
+        finally:
+            os.write(writing, status)
+            os.close(writing)
+            signal.pause()
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        return {"pid": os.getpid(), "child": child, "says": pipe.read().decode(), "kept": carryon.restore()}
+
+
 def leave_thread(event):
     import threading
 
