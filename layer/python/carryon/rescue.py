@@ -82,7 +82,7 @@ class Rescue:
                 words[PHASE] = RESCUED
                 if phase != LEFT:
                     self._say_rescued(invocation, phase, len(self.stopped) - 1)
-                answered = self._answer(invocation, phase)
+                answered = self._answer(invocation)
         finally:
             if not answered:
                 words[PHASE] = phase
@@ -105,12 +105,12 @@ class Rescue:
         words[PHASE] = RESCUED
         if phase in (HANDED, LEFT):
             self._say_rescued(invocation, phase, len(self.stopped))
-            self._answer(invocation, phase)
+            self._answer(invocation)
         elif phase != ANSWERED:
             self._answer_crash(invocation, status, peak_kb)
         return True
 
-    def _answer(self, invocation: Invocation, phase: int) -> bool:
+    def _answer(self, invocation: Invocation) -> bool:
         """Post the answer of an invocation whose time was up; False if it was answered before."""
         if self._board.words[COMPLETE]:
             # What the handler would have returned nobody knows.
@@ -123,7 +123,8 @@ class Rescue:
             if jobs.is_locked(self._board):
                 # It was stopped in the middle of its own hand-over, and has answered nothing.
                 processes.send(self.stopped, signal.SIGKILL)
-            if phase == HANDED and self._board.order() and self._dispatch.was_asked():
+            # Not in HANDED only: what this process has ordered before it failed is not ordered again.
+            if self._board.order() and self._dispatch.was_asked():
                 order = delivery.Order.decode(self._board.order())
                 outcome, cause = self._dispatch.wait(self._until_ms(invocation), self._answer_by_ms(invocation))
                 answer = handover.settle(self._settings, invocation, event, order, outcome, cause, began)

@@ -67,12 +67,13 @@ class Runtimes:
         self._pipes[pid] = writing
         return pid
 
-    def go(self, pid: int) -> None:
-        """Let a standby ask for its first event. An end of it that was not noticed yet is noticed as the runtime's."""
+    def go(self, pid: int) -> bool:
+        """Let a standby ask for its first event; False if it has ended."""
         try:
             os.write(self._pipes[pid], _GO)
-        except BrokenPipeError:
-            pass
+        except OSError:
+            return False
+        return True
 
     def forget(self, pids: Iterable[int]) -> None:
         """Close the pipes to processes that have ended."""
