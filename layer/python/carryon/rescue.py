@@ -230,6 +230,11 @@ class Rescue:
         """Post the answer; False if there was one already."""
         try:
             status: int = post(invocation.id, invocation.invocation_id, content)
+        except runtime_api.UnreachableError:
+            # Whoever asked for the next event now would be given this one again, which somebody else may have. So this
+            # environment ends, and the invocation fails.
+            processes.send(self.stopped, signal.SIGKILL)
+            os._exit(1)
         except OSError:
             # Whoever has the work now, the process that had it must not go on.
             return True

@@ -25,62 +25,75 @@ class StartRuntime(BaseException):
 class Standby:
     """In the forked process: what it waits for.
 
+    Two pipes, as the kernel signals a pipe's reader only after it has woken it: a process that armed the pipe by which
+    it was woken was killed, now and then, by the very byte that said go.
+
     Args:
-        pipe: the reading end of a pipe to the supervisor.
+        go: the reading end of the pipe by which the supervisor says go.
+        alive: the reading end of the one that is for `die_with_supervisor`.
     """
 
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
+    def __init__(self, go: int, alive: int) -> None:
+        self._go = go
+        self._alive = alive
 
     def wait(self) -> None:
         """Wait until the supervisor says go; does not return if it dismisses this process or dies."""
-        if not os.read(self._pipe, 1):
+        if not os.read(self._go, 1):
             os._exit(0)
-        die_with_supervisor(self._pipe)
+        os.close(self._go)
+        die_with_supervisor(self._alive)
 
 
 class Runtimes:
-    """In the supervisor: the writing ends of the pipes to its runtime processes, by process id."""
+    """In the supervisor: the writing ends of the pipes to its runtime processes, by process id.
+
+    The first of each is never written to; the second is there until the process was told to go.
+    """
 
     def __init__(self, first: int, pipe: int) -> None:
-        self._pipes = {first: pipe}
+        self._pipes = {first: [pipe]}
 
     def fork(self) -> int:
         """Fork a standby and return its process id.
 
         Raises:
-            OSError: the fork or its pipe was refused.
+            OSError: the fork or a pipe was refused.
             StartRuntime: in the forked process.
         """
-        reading, writing = os.pipe()
+        ends: list[int] = []
         try:
+            # Reading and writing end of each.
+            ends += os.pipe()
+            ends += os.pipe()
             pid = os.fork()
         except OSError:
-            os.close(reading)
-            os.close(writing)
+            _close(ends)
             raise
+        alive, alive_here, go, go_here = ends
         if not pid:
-            os.close(writing)
+            _close([alive_here, go_here])
             self.leave()
-            raise StartRuntime(Standby(reading))
-        os.close(reading)
-        self._pipes[pid] = writing
+            raise StartRuntime(Standby(go, alive))
+        _close([alive, go])
+        self._pipes[pid] = [alive_here, go_here]
         return pid
 
     def go(self, pid: int) -> bool:
         """Let a standby ask for its first event; False if it has ended."""
+        go = self._pipes[pid].pop()
         try:
-            os.write(self._pipes[pid], _GO)
+            os.write(go, _GO)
         except OSError:
             return False
+        finally:
+            os.close(go)
         return True
 
     def forget(self, pids: Iterable[int]) -> None:
         """Close the pipes to processes that have ended."""
         for pid in pids:
-            pipe = self._pipes.pop(pid, None)
-            if pipe is not None:
-                os.close(pipe)
+            _close(self._pipes.pop(pid, []))
 
     def leave(self) -> None:
         """In a process forked from the supervisor: let go of every pipe, so that they close as the supervisor ends."""
@@ -90,8 +103,20 @@ class Runtimes:
 def die_with_supervisor(pipe: int) -> None:
     """Have the kernel kill this process when the supervisor, which alone holds the pipe's other end, is gone.
 
-    PR_SET_PDEATHSIG would do the same, but prctl needs ctypes, which is 2.4 ms of every cold start.
+    Whatever happens on the pipe kills, so nobody ever writes to it. PR_SET_PDEATHSIG would do the same, but prctl needs
+    ctypes, which is 2.4 ms of every cold start.
     """
     fcntl(pipe, F_SETOWN, os.getpid())
     fcntl(pipe, _F_SETSIG, _SIGKILL)
-    fcntl(pipe, F_SETFL, fcntl(pipe, F_GETFL) | os.O_ASYNC)
+    fcntl(pipe, F_SETFL, fcntl(pipe, F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+    try:
+        os.read(pipe, 1)
+    except BlockingIOError:
+        return
+    # It was gone before.
+    os.kill(os.getpid(), _SIGKILL)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -347,8 +347,7 @@ class Supervisor:
             send(stopped, signal.SIGKILL)
             # What has ended takes its place among the processes until it was waited for.
             time.sleep(_TRY_AGAIN_S * 2**again)
-            for pid in stopped:
-                reap(pid)
+            self._runtimes.forget([pid for pid in stopped if reap(pid)])
             child = self._have("successor", self._runtimes.fork)
         if not child or not self._runtimes.go(child):
             os._exit(1)

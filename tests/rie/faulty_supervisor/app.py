@@ -17,6 +17,7 @@ def echo(event):
 
 def stuck(event):
     """It takes every exception for its own."""
+    print("stuck", flush=True)
     while True:
         try:
             time.sleep(60)

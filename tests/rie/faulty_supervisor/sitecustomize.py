@@ -99,10 +99,10 @@ class Socket(_socket.socket):
 _import = builtins.__import__
 
 
-def import_failing(name, names=None, locals=None, fromlist=(), level=0):
+def import_failing(name, names=None, local=None, fromlist=(), level=0):
     if level:
         look(f"import {name or '.'} {' '.join(fromlist or ())}")
-    return _import(name, names, locals, fromlist, level)
+    return _import(name, names, local, fromlist, level)
 
 
 if PLAN:
