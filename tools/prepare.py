@@ -55,6 +55,8 @@ FUNCTION_PACKAGES = (
 )
 # By itself: what it brings along is not in the way of the others.
 ELASTIC = ("elastic-apm==6.26.2",)
+# What starts with the interpreter, some of it threads.
+AT_START = ("opentelemetry-sdk==1.45.2", "opentelemetry-distro==0.66b2", "coverage==7.16.2", "debugpy==1.8.22")
 WITHOUT_WHEEL = "timeout-decorator"
 
 EMULATOR_WHEEL = "aws-sam-cli==1.170.0"
@@ -166,7 +168,7 @@ def make_function_packages() -> None:
     """Make, for each Python found, folders of packages that functions under test put on their path."""
     make_command()
     for version, python in pythons.find().items():
-        for name, packages in (("", FUNCTION_PACKAGES), ("elastic-", ELASTIC)):
+        for name, packages in (("", FUNCTION_PACKAGES), ("elastic-", ELASTIC), ("at-start-", AT_START)):
             _make_function_packages(CACHE / "packages" / f"{name}py{version}", python, packages)
 
 

@@ -1,6 +1,9 @@
 """The supervisor answers where the runtime process does not, and stays out of the way where it does."""
 
+import concurrent.futures
+import itertools
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -171,3 +174,24 @@ def test_the_courier_is_not_started_when_memory_is_short(
     # It is started in the end where there is something to deliver.
     assert "carryon" in stopped.json or stopped.error_type == "Carryon.DeliveryFailed"
     assert after.json == {"do": "echo"}
+
+
+def test_no_process_that_takes_over_is_killed_by_its_start(newest_runtime, layer, sample):
+    """Rescues in a row, in several environments at once: each process serves one invocation, and is replaced in it."""
+    env = {"CARRYON_MARGIN": "50%"}
+
+    def replace(count):
+        with Emulator(newest_runtime, FUNCTIONS, "aftermath.handler", layer=layer, timeout_s=1, env=env) as function:
+            for _ in range(count):
+                replaced = function.invoke({"do": "leave_daemon_thread", "path": os.devnull})
+                assert replaced.error_type == "Carryon.TimeIsUp", replaced
+                assert "left_running" in replaced.lines[0]["carryon"], replaced
+            pids = re.findall(r"pid=(\d+)", function.log)
+        assert len(pids) == count
+        assert all(pid != before for before, pid in itertools.pairwise(pids))
+
+    environments = sample(10, 2)
+    each = sample(5_000, 10) // environments
+    with concurrent.futures.ThreadPoolExecutor(environments) as pool:
+        for _ in pool.map(replace, [each] * environments):
+            pass

@@ -222,6 +222,86 @@ def test_a_next_wrapper_that_cannot_run_leaves_the_function_running(kind, layer,
     assert supervised(told, layer / "python/carryon/launch.py")
 
 
+SHELLS = [shell for shell in (["dash"], ["bash", "--posix"]) if shutil.which(shell[0])]
+UNUSABLE = {
+    "an interpreter that is not there": "#!/nowhere/sh\nexit 9\n",
+    "an option, and an interpreter that is not there": "#! /nowhere/sh -e\nexit 9\n",
+    "line ends of another system": "#!/bin/sh\r\nexit 9\r\n",
+    "env without the program": "#!/usr/bin/env no-such-program\nexit 9\n",
+    "no content": "",
+}
+
+
+@pytest.mark.parametrize("disabled", ["", "1"])
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_a_next_wrapper_that_is_executable_and_cannot_be_run_leaves_the_function_running(
+    kind, shell, disabled, layer, tmp_path, run, python
+):
+    """A shell that has failed to exec has ended with status 126 or 127; so it is looked at before."""
+    other = tmp_path / "other"
+    other.write_text(UNUSABLE[kind])
+    other.chmod(0o755)
+    # Whatever the wrapper keeps for itself is no variable of the function's.
+    env = {"CARRYON_NEXT_WRAPPER": str(other), "CARRYON_DISABLED": disabled, "next": "N", "command": "C", "launch": "L"}
+
+    status, output, errors = run(*shell, str(layer / "carryon"), python, REPORT, "a b", **env)
+
+    assert status == 0
+    told = json.loads(output)
+    assert told["argv"] == [REPORT, "a b"]
+    assert [told["environ"][name] for name in ("next", "command", "launch")] == ["N", "C", "L"]
+    assert supervised(told, layer / "python/carryon/launch.py") == (not disabled)
+    assert ("CARRYON_NEXT_WRAPPER is left out" in errors) == (kind != "no content")
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="dash cannot go on after an exec that has failed")
+def test_where_the_shell_can_it_goes_on_after_an_exec_that_has_failed(layer, tmp_path, run, python):
+    """As the platform's can: what the kernel says of a file cannot all be told before."""
+    other = script(tmp_path / "other", "exit 9\n")
+    Path(other).write_text(f"#!{tmp_path}/loop\n")
+    (tmp_path / "loop").write_text(f"#!{tmp_path}/loop\n")
+    (tmp_path / "loop").chmod(0o755)
+
+    status, output, errors = run("bash", "--posix", str(layer / "carryon"), python, REPORT, CARRYON_NEXT_WRAPPER=other)
+
+    assert status == 0
+    assert supervised(json.loads(output), layer / "python/carryon/launch.py")
+    assert "cannot be run" in errors
+
+
+@pytest.mark.parametrize(
+    "line", ["#!/bin/sh", "#! /bin/sh -e", "#!/usr/bin/env sh", "#!/usr/bin/env -S sh -e", "", "# text"]
+)
+@pytest.mark.parametrize("disabled", ["", "1"])
+def test_any_other_next_wrapper_is_run_with_the_layer_disabled_too(line, disabled, layer, tmp_path, report, python):
+    """It is another tool's, which the function is not to lose."""
+    other = tmp_path / "other"
+    other.write_text(f'{line}\nexport OTHER=1\nexec "$@"\n')
+    other.chmod(0o755)
+
+    told = report(
+        str(layer / "carryon"), python, REPORT, "a b", CARRYON_NEXT_WRAPPER=str(other), CARRYON_DISABLED=disabled
+    )
+
+    assert told["environ"]["OTHER"] == "1"
+    assert told["orig_argv"] == [python, REPORT, "a b"]
+    assert supervised(told, layer / "python/carryon/launch.py") == (not disabled)
+
+
+@pytest.mark.parametrize("how", ["itself", "a wrapper that calls it", "one that calls it as a child"])
+def test_disabled_a_next_wrapper_that_leads_back_is_no_endless_loop(how, layer, tmp_path, report, python):
+    """Each is run once."""
+    wrapper = str(layer / "carryon")
+    call = {"itself": "", "a wrapper that calls it": "exec "}.get(how, "")
+    other = wrapper if how == "itself" else script(tmp_path / "other", f'{call}"{wrapper}" "$@"\n')
+
+    told = report(wrapper, python, REPORT, CARRYON_NEXT_WRAPPER=other, CARRYON_DISABLED="1")
+
+    assert told["argv"] == [REPORT]
+    assert not supervised(told, layer / "python/carryon/launch.py")
+
+
 def test_a_next_wrapper_that_leads_back_is_no_endless_loop(layer, tmp_path, report, python):
     """The wrapper itself, and a wrapper that calls it."""
     wrapper = str(layer / "carryon")

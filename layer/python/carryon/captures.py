@@ -5,10 +5,9 @@ A timer of the process's own could be taken by somebody, and another thread coul
 
 from __future__ import annotations
 
-import os
-
 from . import waits
 from .board import CAPTURE_SIGNAL
+from .processes import send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Captures:
         every_ms = max(int(left_ms * _EVERY), _EVERY_MIN_MS)
         if not waits.are_left_alone(child):
             return every_ms * _AGAIN / 1000
-        os.kill(child, CAPTURE_SIGNAL)
+        send([child], CAPTURE_SIGNAL)
         # A supervisor that has had no CPU does not make up for what it has missed.
         self._next_ms += every_ms * (1 + int(-next_in_s * 1000) // every_ms)
         return max(self._in_s(self._next_ms), 0.001) if self._next_ms < 0 else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import _signal as signal
 import os
 import time
 
+from . import processes
 from .board import (
     ALARM_AT_MS,
     COURIER,
@@ -43,11 +43,15 @@ class Dispatch:
         self._ordered_for = 0
 
     def warm_up(self) -> None:
-        """Start a courier that waits for the next order, or have the one that is there make itself ready."""
+        """Start a courier that waits for the next order, or have the one that is there make itself ready.
+
+        Raises:
+            OSError: there is none, and the fork was refused.
+        """
         if self._settings.max_hops and self._settings.to not in (None, "log"):
             courier = self._board.words[COURIER]
             if courier:
-                os.kill(courier, WAKE_SIGNAL)
+                processes.send([courier], WAKE_SIGNAL)
             else:
                 self._fork()
 
@@ -56,8 +60,8 @@ class Dispatch:
         words = self._board.words
         if self._orders_seen != words[ORDERS]:
             # A courier looks by itself now and then; it may have come and gone while this process had no CPU.
-            if words[OUTCOME] == PENDING and (words[COURIER] or self._fork()):
-                os.kill(words[COURIER], WAKE_SIGNAL)
+            if words[OUTCOME] == PENDING and (words[COURIER] or self._fork_for_order()):
+                processes.send([words[COURIER]], WAKE_SIGNAL)
             self._orders_seen = words[ORDERS]
             self._ordered_for = words[ALARM_AT_MS]
 
@@ -94,7 +98,7 @@ class Dispatch:
             courier = board.words[COURIER]
             if not courier:
                 break
-            if os.waitpid(courier, os.WNOHANG)[0]:
+            if processes.reap(courier):
                 self.note_end()
                 break
             time.sleep(_POLL_S)
@@ -113,24 +117,28 @@ class Dispatch:
         courier = self._board.words[COURIER]
         if courier:
             self._board.words[COURIER] = 0
-            os.kill(courier, signal.SIGKILL)
-            os.waitpid(courier, 0)
+            processes.end(courier)
 
     def _withdraw(self, cause: str, doubt: str) -> None:
         from . import jobs
 
         jobs.withdraw(self._board, cause, doubt)
 
-    def _fork(self) -> bool:
-        board = self._board
+    def _fork_for_order(self) -> bool:
+        """Start a courier for the order that waits for one; if there can be none the order is withdrawn."""
         try:
-            pid = os.fork()
+            self._fork()
         except OSError as error:
             self._withdraw(f"no courier could be started: {error}", "")
             return False
+        return True
+
+    def _fork(self) -> None:
+        board = self._board
+        pid = os.fork()
         if pid:
             board.words[COURIER] = pid
-            return True
+            return
         status = 1
         try:
             self._leave()

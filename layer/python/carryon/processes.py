@@ -42,7 +42,7 @@ def descendants(of: int, but: Iterable[int] = ()) -> list[int]:
     generation = [of]
     while generation:
         below = dict.fromkeys(pid for parent in generation for pid in children(parent))
-        generation = [pid for pid in below if pid not in left_out and pid not in found and _lives(pid)]
+        generation = [pid for pid in below if pid not in left_out and pid not in found and lives(pid)]
         found += generation
     return found
 
@@ -87,12 +87,21 @@ def send(pids: list[int], number: int) -> None:
             pass
 
 
-def kill_and_wait(pids: list[int]) -> None:
-    """Kill processes and wait until they have ended, for 50 ms at most."""
-    send(pids, signal.SIGKILL)
-    by = time.monotonic() + _STOP_WITHIN_S
-    while any(map(_lives, pids)) and time.monotonic() < by:
-        time.sleep(_POLL_S)
+def end(pid: int) -> None:
+    """Kill a child of this process, and wait for its end unless it cannot be killed."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except OSError:
+        reap(pid)
+
+
+def reap(pid: int) -> bool:
+    """Whether a child of this process has ended, or is none (any longer); it is waited for if it has."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except OSError:
+        return True
 
 
 def stat(path: str) -> list[str]:
@@ -117,14 +126,15 @@ def _told_by_kernel(pid: int) -> list[int]:
 def _looked_up() -> Callable[[int], list[int]]:
     """The same for kernels that do not tell, from one look at every process there is."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in _listed("/proc"):
         fields = stat(f"{name}/stat") if name.isdigit() else []
         if fields:
             children.setdefault(int(fields[_PARENT]), []).append(int(name))
     return lambda pid: children.get(pid, [])
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
     return (stat(f"{pid}/stat") or "X")[_STATE] not in "ZX"
 
 
@@ -134,8 +144,12 @@ def _runs(pid: int) -> bool:
 
 
 def _threads(pid: int) -> list[str]:
+    return _listed(f"/proc/{pid}/task")
+
+
+def _listed(folder: str) -> list[str]:
     try:
-        return os.listdir(f"/proc/{pid}/task")
+        return os.listdir(folder)
     except OSError:
         return []
 

@@ -84,7 +84,7 @@ class Rescue:
                 words[PHASE] = RESCUED
                 if phase != LEFT:
                     self._say_rescued(invocation, phase, len(self.stopped) - 1)
-                answered = self._answer(invocation, phase)
+                answered = self._answer(invocation)
         finally:
             # One that was about to answer may have done so by itself; no other may go on beside its successor.
             is_left_alone = not answered and (phase == HANDED or not self._has_successor)
@@ -109,12 +109,12 @@ class Rescue:
         words[PHASE] = RESCUED
         if phase in (HANDED, LEFT):
             self._say_rescued(invocation, phase, len(self.stopped))
-            self._answer(invocation, phase)
+            self._answer(invocation)
         elif phase != ANSWERED:
             self._answer_crash(invocation, status, peak_kb)
         return True
 
-    def _answer(self, invocation: Invocation, phase: int) -> bool:
+    def _answer(self, invocation: Invocation) -> bool:
         """Post the answer of an invocation whose time was up; False if it was answered before."""
         if self._board.words[COMPLETE]:
             # What the handler would have returned nobody knows.
@@ -127,7 +127,8 @@ class Rescue:
             if jobs.is_locked(self._board):
                 # It was stopped in the middle of its own hand-over, and has answered nothing.
                 processes.send(self.stopped, signal.SIGKILL)
-            if phase == HANDED and self._board.order() and self._dispatch.was_asked():
+            # Not in HANDED only: what this process has ordered before it failed is not ordered again.
+            if self._board.order() and self._dispatch.was_asked():
                 order = delivery.Order.decode(self._board.order())
                 outcome, cause = self._wait(self._until_ms(invocation), invocation)
                 answer = self._settle(invocation, event, order, outcome, cause, began)
@@ -244,6 +245,11 @@ class Rescue:
         """Post the answer; False if there was one already."""
         try:
             is_first: bool = post(invocation.id, invocation.invocation_id, content)
+        except runtime_api.UnreachableError:
+            # Whoever asked for the next event now would be given this one again, which somebody else may have. So this
+            # environment ends, and the invocation fails.
+            processes.send(self.stopped, signal.SIGKILL)
+            os._exit(1)
         except OSError:
             # Whoever has the work now, the process that had it must not go on.
             return True

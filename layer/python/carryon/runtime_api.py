@@ -6,6 +6,7 @@ from __future__ import annotations
 import _socket
 import json
 import os
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,14 @@ _ANSWERED = ((403, "InvalidStateTransition"), (400, "InvalidRequestID"))
 _ANSWER_MAX = 64 << 10
 
 _TIMEOUT_S = 2.0
+# Of a request that was not sent, or not to its end.
+_TRIES = 3
+_TRY_AGAIN_S = 0.01
 _PORT = 80
+
+
+class UnreachableError(OSError):
+    """The request was not sent, or not to its end."""
 
 
 def post_response(request_id: str, invocation_id: str | None, answer: Any) -> bool:
@@ -25,7 +33,8 @@ def post_response(request_id: str, invocation_id: str | None, answer: Any) -> bo
     Any other refusal (a failure of its own, too large an answer) says nothing of the kind.
 
     Raises:
-        OSError: the runtime API cannot be reached.
+        UnreachableError: it could not be sent.
+        OSError: nobody knows whether it has arrived.
     """
     return _post(f"/invocation/{request_id}/response", json.dumps(answer).encode(), invocation_id, {})
 
@@ -44,13 +53,9 @@ def _post(path: str, body: bytes, invocation_id: str | None, headers: dict[str, 
     if invocation_id:
         headers["Lambda-Runtime-Invocation-Id"] = invocation_id
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    request = f"POST /2018-06-01/runtime{path} HTTP/1.1\r\nConnection: close\r\n{head}\r\n".encode() + body
+    connection = _sent(host, int(port or _PORT), request)
     try:
-        connection.settimeout(_TIMEOUT_S)
-        connection.connect((host, int(port or _PORT)))
-        connection.sendall(
-            f"POST /2018-06-01/runtime{path} HTTP/1.1\r\nConnection: close\r\n{head}\r\n".encode() + body
-        )
         received = answer = b""
         try:
             while len(answer) < _ANSWER_MAX and (received := connection.recv(4_096)):
@@ -70,3 +75,23 @@ def _says_answered(answer: bytes) -> bool:
         raise OSError("the runtime API closed the connection without an answer")
     # It may come in chunks, and need not be the text of one version.
     return any(int(words[1]) == status and f'"{kind}"'.encode() in body for status, kind in _ANSWERED)
+
+
+def _sent(host: str, port: int, request: bytes) -> _socket.socket:
+    """A connection on which all of the request was sent; what was sent in part is none."""
+    tries = 0
+    while True:
+        connection = None
+        try:
+            connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+            connection.settimeout(_TIMEOUT_S)
+            connection.connect((host, port))
+            connection.sendall(request)
+            return connection
+        except OSError as error:
+            if connection is not None:
+                connection.close()
+            tries += 1
+            if tries == _TRIES:
+                raise UnreachableError(*error.args) from None
+            time.sleep(_TRY_AGAIN_S)

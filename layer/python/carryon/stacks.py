@@ -38,7 +38,10 @@ def write_no_more() -> None:
 def ask(pid: int, descriptor: int, within_s: float) -> None:
     """Have a process write its stacks, and wait until it has."""
     forget(descriptor)
-    os.kill(pid, DUMP_SIGNAL)
+    try:
+        os.kill(pid, DUMP_SIGNAL)
+    except OSError:
+        return  # it is gone
     by = time.monotonic() + within_s
     size = 0
     wait_s = _POLL_S

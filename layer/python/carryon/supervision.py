@@ -15,8 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .board import Board
     from .settings import Settings
+    from .supervisor import Supervisor
 
 _CHILD_FIRST_S = 0.05
+_LOAD_AGAIN_S = (0.05, 0.2)
 
 
 def start(settings: Settings, path: list[str]) -> tuple[Board | None, bool, str]:
@@ -74,6 +76,7 @@ def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> int:
     """
     from .runtimes import StartRuntime
 
+    supervisor = None
     status = 1
     try:
         from .processes import adopt_orphans
@@ -82,12 +85,25 @@ def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> int:
         adopt_orphans()
         # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
         time.sleep(_CHILD_FIRST_S)
-        from .supervisor import Supervisor
-
-        status = Supervisor(board, settings, child, pipe).run()
+        supervisor = _load_supervisor()(board, settings, child, pipe)
+        status = supervisor.run()
     except StartRuntime as start:
         return start.pipe
     except Exception as error:
         sys.stderr.write(f"carryon: no supervisor any longer: {error!r}\n")
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = os.waitstatus_to_exitcode(os.waitpid(supervisor.child if supervisor else child, 0)[1])
     os._exit(status if status >= 0 else 128 - status)
+
+
+def _load_supervisor() -> type[Supervisor]:
+    """The supervisor's class; memory or descriptors that are short now may not be a moment later."""
+    for wait_s in _LOAD_AGAIN_S:
+        try:
+            from .supervisor import Supervisor
+
+            return Supervisor
+        except (OSError, MemoryError):
+            time.sleep(wait_s)
+    from .supervisor import Supervisor
+
+    return Supervisor

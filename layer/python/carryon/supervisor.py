@@ -27,11 +27,14 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import kill_and_wait, send
+from .processes import lives, reap, send
 from .runtimes import Runtimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from .board import Board
     from .captures import Captures
     from .settings import Settings
@@ -45,8 +48,13 @@ _COURIER_NEEDS_KB = 60 << 10
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
 _LOOK_AGAIN_S = 0.001
+# What has failed may not fail again: so often, and how soon.
+_TRIES = 3
+_TRY_AGAIN_S = 0.01
 # The courier's end takes CPU time that the next process needs to ask for its event.
 _REST_S = 0.1
+# Of a child whose end was not kept: as if it had ended with exit status 1.
+_UNKNOWN_STATUS = 1 << 8
 # Of the time that a rescue has: how long before it the child is asked where it is.
 _DUMP_SHARE = 0.1
 
@@ -55,13 +63,13 @@ class Supervisor:
     """Watches over one runtime process after the other; the calling process has every signal blocked.
 
     Args:
-        child: process id of the runtime.
+        child: process id of the runtime; `child` is that of the one that has taken its place.
         pipe: writing end of the pipe by which that process notices the supervisor's end.
     """
 
     def __init__(self, board: Board, settings: Settings, child: int, pipe: int) -> None:
         self._board = board
-        self._child = child
+        self.child = child
         self._runtimes = Runtimes(child, pipe)
         self._settings = settings
         self._dispatch = Dispatch(board, settings, self._runtimes.leave)
@@ -71,7 +79,10 @@ class Supervisor:
         self._done_with = 0
         self._rests_until = 0.0
         self._told_to_end = False
-        self._works = True
+        # Of the invocation in which something failed last: how often, and what has been said of it.
+        self._failed_for = 0
+        self._failures = 0
+        self._said: set[str] = set()
 
     def run(self) -> int:
         """Return the child's exit status; does not return if a signal ended the child.
@@ -93,56 +104,96 @@ class Supervisor:
             info = signal.sigwaitinfo(signals)
             if info.si_signo not in _NOT_PASSED_ON and info.si_code != _FROM_KERNEL:
                 self._told_to_end = self._told_to_end or info.si_signo in _END
-                os.kill(self._child, info.si_signo)
+                send([self.child], info.si_signo)
 
     def _reap(self) -> tuple[int, int] | None:
         """Collect whoever has ended, orphans included; of the child, the exit status and the peak memory in KB."""
         while True:
             try:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None:
+                    return None
+                # Not before somebody has ended: wait4() imports a module.
+                pid, status, usage = os.wait4(ended.si_pid, 0)
             except ChildProcessError:
-                return None
-            if ended is None:
-                return None
-            # Not before somebody has ended: wait4() imports a module.
-            pid, status, usage = os.wait4(ended.si_pid, 0)
+                # Where its end was not kept for this process, nobody will tell of it any more.
+                return None if lives(self.child) else (_UNKNOWN_STATUS, 0)
             self._runtimes.forget([pid])
-            if pid == self._child:
+            if pid == self.child:
                 return status, usage.ru_maxrss
             if pid == self._board.words[COURIER]:
                 self._dispatch.note_end()
 
     def _outlive(self, status: int, peak_kb: int) -> bool:
         """Answer for the child that has died and start another; False if this process has to end with it."""
-        if self._told_to_end or not self._works or not self._board.words[ALARM_AT_MS]:
+        if self._told_to_end or not self._board.words[ALARM_AT_MS]:
             return False
-        from .rescue import Rescue
-
-        rescue = Rescue(self._board, self._settings, self._dispatch)
         try:
+            from .rescue import Rescue
+
+            rescue = Rescue(self._board, self._settings, self._dispatch)
             if not rescue.died(status, peak_kb):
                 return False
             self._go_on(rescue.stopped)
-        except Exception:
+        except Exception as error:
+            self._say("supervisor", error)
             return False
         return True
 
     def _look(self) -> float | None:
-        """`_tend`, after whose failure only signals are passed on; the runtime's life depends on this process."""
-        if not self._works:
-            self._dispatch.refuse()
-            return None
+        """`_tend`, whose failure is one invocation's; the runtime's life depends on this process."""
         try:
             return self._tend()
         except Exception as error:
-            self._works = False
-            words = self._board.words
-            # What a courier has begun with may succeed all the same.
-            self._board.put_cause(f"the supervisor failed: {error!r}")
-            if words[PHASE] in (LEFT, RESCUED):
-                words[PHASE] = HANDED
-            os.kill(self._child, signal.SIGCONT)
+            return self._fail(error)
+
+    def _fail(self, error: Exception) -> float | None:
+        """Have it tried again, or leave the invocation that is running to itself; the next one is watched over."""
+        self._say("supervisor", error)
+        self._failures += 1
+        if self._failures < _TRIES:
+            return _TRY_AGAIN_S
+        # What a courier has begun with may succeed all the same.
+        self._board.put_cause(f"the supervisor failed: {error!r}")
+        self._let_go()
+        return None
+
+    def _let_go(self) -> None:
+        """Have the runtime wait for nothing that this process does not do."""
+        words = self._board.words
+        if words[PHASE] in (LEFT, RESCUED):
+            words[PHASE] = HANDED
+        self._dispatch.refuse()
+        send([self.child], signal.SIGCONT)
+
+    def _have(self, helper: str, get: Callable[[], Any]) -> Any:
+        """What `get` returns; None, and a line says so, where it fails: the helper is done without this time."""
+        try:
+            return get()
+        except Exception as error:
+            self._say(helper, error)
             return None
+
+    def _say(self, helper: str, error: Exception) -> None:
+        """Log once in an invocation that a helper could not be had."""
+        self._is_failed_for(self._board.words[ALARM_AT_MS])
+        if helper in self._said:
+            return
+        self._said.add(helper)
+        try:
+            from .lacking import say
+
+            say(self._board, helper, error)
+        except Exception:
+            pass  # it is done without all the same
+
+    def _is_failed_for(self, alarm_at_ms: int) -> bool:
+        """Whether so much has failed in that invocation that it is left to itself."""
+        if self._failed_for != alarm_at_ms:
+            self._failed_for = alarm_at_ms
+            self._failures = 0
+            self._said.clear()
+        return self._failures >= _TRIES
 
     def _tend(self) -> float | None:
         """Do what the board asks for; returns in how many seconds to look again, None for when a signal comes."""
@@ -160,6 +211,9 @@ class Supervisor:
         if not alarm_at_ms or alarm_at_ms == self._done_with:
             self._dismiss()
             return None
+        if self._is_failed_for(alarm_at_ms):
+            self._let_go()
+            return None
         look_in_s = self._watch_over(alarm_at_ms)
         if look_in_s is not None:
             # Whatever starts meanwhile has its first step later than that.
@@ -175,7 +229,7 @@ class Supervisor:
             return self._rescue(alarm_at_ms, phase)
         ask_in_s = None
         if phase == RUN and (self._settings.state or self._settings.event_as_left):
-            ask_in_s = self._ask(alarm_at_ms, left_ms, margin_ms)
+            ask_in_s = self._have("captures", lambda: self._ask(alarm_at_ms, left_ms, margin_ms))
         prepare_in_s = self._in_s(-warm_up_before_alarm_ms(os.environ, left_ms - margin_ms))
         if prepare_in_s > 0:
             return prepare_in_s if ask_in_s is None else min(prepare_in_s, ask_in_s)
@@ -187,7 +241,8 @@ class Supervisor:
         dump_s = rescue * _DUMP_SHARE / 1000
         dump_in_s = take_over_in_s - dump_s
         if dump_in_s <= 0:
-            self._dump(alarm_at_ms, min(max(take_over_in_s, _LOOK_AGAIN_S), dump_s))
+            within_s = min(max(take_over_in_s, _LOOK_AGAIN_S), dump_s)
+            self._have("stack", lambda: self._dump(alarm_at_ms, within_s))
             # It may have taken all of that time.
             dump_in_s = take_over_in_s = self._in_s(take_over_after_ms)
         if take_over_in_s <= 0:
@@ -198,7 +253,7 @@ class Supervisor:
             dump_in_s = min(dump_in_s, ask_in_s)
         understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
         if understudy_in_s <= 0:
-            os.kill(self._child, UNDERSTUDY_SIGNAL)
+            send([self.child], UNDERSTUDY_SIGNAL)
             understudy_in_s = _UNDERSTUDY_AGAIN_S
         return min(understudy_in_s, dump_in_s)
 
@@ -208,7 +263,7 @@ class Supervisor:
             from .captures import Captures
 
             self._captures = Captures(self._in_s)
-        return self._captures.tend(self._child, alarm_at_ms, left_ms, margin_ms)
+        return self._captures.tend(self.child, alarm_at_ms, left_ms, margin_ms)
 
     def _dump(self, alarm_at_ms: int, within_s: float) -> None:
         """Have the child write where its threads are; it may have to wait for its share of the CPU to do so."""
@@ -216,7 +271,7 @@ class Supervisor:
             self._dumped_for = alarm_at_ms
             from . import stacks
 
-            stacks.ask(self._child, self._board.stacks, within_s)
+            stacks.ask(self.child, self._board.stacks, within_s)
 
     def _in_s(self, after_alarm_ms: int) -> float:
         """Seconds until that long after the alarm, by the clock that says it is longer: either may have jumped."""
@@ -232,23 +287,25 @@ class Supervisor:
         words = self._board.words
         words[ATTENDED] = 1
         # What the rescue needs, while there is time: at 128 MB this import takes as long as all the rest of it.
-        from . import rescue  # noqa: F401
-
+        self._have("rescue", _import_rescue)
         if _available_kb() >= _COURIER_NEEDS_KB:
-            self._dispatch.warm_up()
+            self._have("courier", self._dispatch.warm_up)
 
     def _forget_dump(self) -> None:
         self._dumped_for = 0
         if self._board.stacks >= 0:
-            from . import stacks
+            self._have("stack", self._empty_stacks)
 
-            stacks.forget(self._board.stacks)
+    def _empty_stacks(self) -> None:
+        from . import stacks
+
+        stacks.forget(self._board.stacks)
 
     def _rescue(self, alarm_at_ms: int, phase: int) -> float | None:
         from .rescue import GONE_ON, REPLACED, Rescue
 
         rescue = Rescue(self._board, self._settings, self._dispatch)
-        ending = rescue.stuck(self._child, alarm_at_ms, phase)
+        ending = rescue.stuck(self.child, alarm_at_ms, phase)
         if ending == REPLACED:
             self._go_on(rescue.stopped)
             return _REST_S
@@ -260,16 +317,28 @@ class Supervisor:
         """Put another process in the place of the child, and kill that with all that was stopped."""
         self._board.finish()
         self._forget_dump()
-        before = self._child
-        try:
-            self._child = self._runtimes.fork()
-        except OSError:
-            # Once they are gone there is room.
-            kill_and_wait(stopped)
-            self._child = self._runtimes.fork()
+        before, self.child = self.child, self._next_runtime(stopped)
         self._runtimes.forget([before])
         send(stopped, signal.SIGKILL)
         self._rests_until = time.monotonic() + _REST_S
+
+    def _next_runtime(self, stopped: list[int]) -> int:
+        """Fork the next runtime; after the end of what was `stopped`, if need be.
+
+        That invocation is over. If there is none even then this process ends, and the platform starts anew.
+        """
+        child = self._have("runtime", self._runtimes.fork)
+        for again in range(_TRIES):
+            if child:
+                return int(child)
+            send(stopped, signal.SIGKILL)
+            # What has ended takes its place among the processes until it was waited for.
+            time.sleep(_TRY_AGAIN_S * 2**again)
+            self._runtimes.forget([pid for pid in stopped if reap(pid)])
+            child = self._have("runtime", self._runtimes.fork)
+        if not child:
+            os._exit(1)
+        return int(child)
 
     def _dismiss(self) -> None:
         """End a courier that is not needed any longer, and forget where the child was."""
@@ -279,6 +348,10 @@ class Supervisor:
         if not (self._settings.table or self._dispatch.is_at_work()):
             self._dispatch.dismiss()
         self._board.words[ATTENDED] = 0
+
+
+def _import_rescue() -> None:
+    from . import rescue  # noqa: F401
 
 
 def _available_kb() -> int:
@@ -298,9 +371,12 @@ def _end_as(status: int) -> int:
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     number = os.WTERMSIG(status)
-    import resource
+    try:
+        import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except Exception:
+        pass  # a core file more is no reason to end in another way
     if number != signal.SIGKILL:
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

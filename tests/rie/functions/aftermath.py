@@ -39,6 +39,7 @@ def leave_thread(event):
 
 
 def leave_daemon_thread(event):
+    print(f"pid={os.getpid()}", flush=True)
     threading.Thread(target=write_for_ever, args=[event["path"]], daemon=True).start()
     run_out_of_time()
 
