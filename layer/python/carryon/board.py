@@ -1,7 +1,8 @@
 """Memory shared by the runtime process, its supervisor and the courier.
 
 An anonymous shared mapping: it is inherited over fork, needs no descriptor and no name, and pages that nobody
-wrote cost nothing. Numbers are aligned 64-bit words, so a reader never sees half of one.
+wrote cost nothing. Programs that are started one by the other share a file in memory instead. Numbers are aligned
+64-bit words, so a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -68,15 +69,27 @@ class Board:
     Made by the process that is going to be the supervisor. `stacks` is the descriptor of a file in memory for stack
     dumps, or -1 where there can be none.
 
+    Args:
+        descriptor: of a file in memory, by which programs share the mapping; -1 where it is inherited over fork.
+        stacks: in a program that the supervisor has started; None in the supervisor.
+
     Raises:
         OSError: the mapping was refused.
     """
 
-    def __init__(self) -> None:
-        self._supervisor = os.getpid()
+    def __init__(self, descriptor: int = -1, stacks: int | None = None) -> None:
+        self._supervisor = os.getpid() if stacks is None else os.getppid()
         self._kept = 0
-        self._map = mmap.mmap(-1, _SIZE, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        flags = mmap.MAP_SHARED | _MAP_NORESERVE
+        if descriptor < 0:
+            flags |= mmap.MAP_ANONYMOUS
+        elif stacks is None:
+            os.ftruncate(descriptor, _SIZE)
+        self._map = mmap.mmap(descriptor, _SIZE, flags=flags)
         self.words = memoryview(self._map)[: _WORDS * 8].cast("Q")
+        if stacks is not None:
+            self.stacks = stacks
+            return
         try:
             self.stacks = os.memfd_create("stacks")
         except OSError:

@@ -12,6 +12,7 @@ from .settings import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, NoReturn
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # In place of the interpreter's name: the options that come with it are set, and this is the second start.
 _OPTIONS_SET = ""
+# In place of it too, in programs that apart.py starts: the supervisor with its plan, and a runtime beside it.
+SUPERVISE = ":supervise"
+RUNTIME = ":runtime"
 _CHILD_FIRST_S = 0.05
 _LOAD_AGAIN_S = (0.05, 0.2)
 
@@ -34,6 +38,14 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         launcher: path of launch.py, to start again where the interpreter has to get options first.
         script_folder_on_path: whether the interpreter put the launcher's folder on sys.path.
     """
+    if command[0] == SUPERVISE:
+        from . import apart
+
+        apart.supervise(command[1])
+    facts = None
+    if command[0] == RUNTIME:
+        facts = command[1]
+        del command[:2]
     options_set = command[0] == _OPTIONS_SET
     if options_set:
         del command[0]
@@ -44,7 +56,7 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         os.execv(command[0], [command[0], *options, launcher, _OPTIONS_SET, *command])
 
     settings = parse(os.environ)
-    board, standby, reason = _start_supervisor(settings)
+    board, standby, reason = _share(facts, command, launcher, options_set, settings)
     hook.install_on_import(settings, board, standby, reason)
 
     sys.orig_argv[:] = command
@@ -85,6 +97,31 @@ def _split(command: list[str]) -> tuple[list[str], list[str]]:
     return options, rest
 
 
+def _share(
+    facts: str | None, command: list[str], launcher: str, options_set: bool, settings: Settings
+) -> tuple[Board | None, Standby | None, str]:
+    """Have a supervisor, and what is shared with it, as `_start_supervisor`."""
+    if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
+        return None, None, ""  # the runtime forks workers of its own, which one board cannot serve
+    if facts is None and not _has_threads():
+        return _start_supervisor(settings)
+    try:
+        from . import apart
+
+        if facts is not None:
+            return apart.attach(facts)
+        apart.become_supervisor([_OPTIONS_SET, *command] if options_set else command, launcher)
+    except Exception as error:
+        return None, None, f"threads have started with the interpreter, and the supervisor could not: {error!r}"
+
+
+def _has_threads() -> bool:
+    try:
+        return len(os.listdir("/proc/self/task")) > 1
+    except OSError:
+        return False
+
+
 def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None, str]:
     """Fork: the parent becomes the supervisor; the child gets the board.
 
@@ -92,8 +129,6 @@ def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None,
     what it has to wait for as well. Where the fork is refused there is no board, and the reason is returned: the
     runtime then runs without a supervisor.
     """
-    if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
-        return None, None, ""  # the runtime forks workers of its own, which one board cannot serve
     # From here on a signal to the supervisor waits until the supervisor can deal with it.
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     pipe: tuple[int, ...] = ()
@@ -112,7 +147,7 @@ def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None,
     standby = None
     if child:
         os.close(alive)
-        standby = _supervise(board, settings, child, alive_in_supervisor)
+        standby = supervise(board, settings, child, alive_in_supervisor)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
     if standby is None:
         os.close(alive_in_supervisor)
@@ -120,10 +155,17 @@ def _start_supervisor(settings: Settings) -> tuple[Board | None, Standby | None,
     return board, standby, ""
 
 
-def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> Standby:
+def supervise(
+    board: Board, settings: Settings, child: int, pipe: int, start: Callable[[int, int], NoReturn] | None = None
+) -> Standby:
     """Be the supervisor; whatever goes wrong in it, this process lives and ends with the child.
 
-    Returns only in a process that was forked from it to be a runtime.
+    Returns only in a process that was forked from it to be a runtime; never where that is to be a program of its own.
+
+    Args:
+        child: process id of the runtime.
+        pipe: writing end of the pipe by which that process notices the supervisor's end.
+        start: as `Runtimes` takes it.
     """
     from .standby import StartRuntime
 
@@ -136,7 +178,7 @@ def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> Stand
         adopt_orphans()
         # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
         time.sleep(_CHILD_FIRST_S)
-        supervisor = _load_supervisor()(board, settings, child, pipe)
+        supervisor = _load_supervisor()(board, settings, child, pipe, start)
         status = supervisor.run()
     except StartRuntime as start:
         return start.standby

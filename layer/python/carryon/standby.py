@@ -7,11 +7,14 @@ from fcntl import F_GETFL, F_SETFL, F_SETOWN, fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import NoReturn
 
 _F_SETSIG = 10  # not in the fcntl module before Python 3.13
 _SIGKILL = 9
 _GO = b"g"
+_NEEDS_KB = 20 << 10
+_NEEDS_KB_APART = 60 << 10
 
 
 class StartRuntime(BaseException):
@@ -49,10 +52,19 @@ class Runtimes:
     """In the supervisor: the writing ends of the pipes to its runtime processes, by process id.
 
     The first of each is never written to; the second is there until the process was told to go.
+
+    Args:
+        first: process id of the first runtime.
+        pipe: of that process.
+        start: called in a forked process with the two reading ends, where it is to be another program; None where it
+            goes on as what it was forked from.
     """
 
-    def __init__(self, first: int, pipe: int) -> None:
+    def __init__(self, first: int, pipe: int, start: Callable[[int, int], NoReturn] | None = None) -> None:
         self._pipes = {first: [pipe]}
+        self._start = start
+        # Memory that one more takes before it is told to go.
+        self.needs_kb = _NEEDS_KB if start is None else _NEEDS_KB_APART
 
     def fork(self) -> int:
         """Fork a standby and return its process id.
@@ -74,6 +86,8 @@ class Runtimes:
         if not pid:
             _close([alive_here, go_here])
             self.leave()
+            if self._start is not None:
+                self._start(alive, go)
             raise StartRuntime(Standby(go, alive))
         _close([alive, go])
         self._pipes[pid] = [alive_here, go_here]

@@ -34,7 +34,7 @@ from .standby import Runtimes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .board import Board
     from .captures import Captures
@@ -45,7 +45,6 @@ _END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # si_code of our own timer's SIGALRM, and of what a terminal sends, which the child gets as well.
 _FROM_KERNEL = 0x80
 _COURIER_NEEDS_KB = 60 << 10
-_STANDBY_NEEDS_KB = 20 << 10
 # An alarm that was not seen by then was taken by somebody else; or it found the function where it cannot be raised.
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
@@ -67,12 +66,20 @@ class Supervisor:
     Args:
         child: process id of the runtime; `child` is that of the one that has taken its place.
         pipe: writing end of the pipe by which that process notices the supervisor's end.
+        start: as `Runtimes` takes it.
     """
 
-    def __init__(self, board: Board, settings: Settings, child: int, pipe: int) -> None:
+    def __init__(
+        self,
+        board: Board,
+        settings: Settings,
+        child: int,
+        pipe: int,
+        start: Callable[[int, int], NoReturn] | None = None,
+    ) -> None:
         self._board = board
         self.child = child
-        self._runtimes = Runtimes(child, pipe)
+        self._runtimes = Runtimes(child, pipe, start)
         self._settings = settings
         self._dispatch = Dispatch(board, settings, self._runtimes.leave)
         self._captures: Captures | None = None
@@ -294,7 +301,7 @@ class Supervisor:
         self._have("rescue", _import_rescue)
         if _available_kb() >= _COURIER_NEEDS_KB:
             self._have("courier", self._dispatch.warm_up)
-        if not words[STANDBY] and _available_kb() >= _STANDBY_NEEDS_KB:
+        if not words[STANDBY] and _available_kb() >= self._runtimes.needs_kb:
             words[STANDBY] = self._have("standby", self._runtimes.fork) or 0
 
     def _forget_dump(self) -> None:
