@@ -12,16 +12,25 @@ def handler(event, context):
 
 
 def tell(event):
-    code = "import sys; print(sys.flags.no_site, sys.flags.isolated, 'site' in sys.modules)"
+    return {**itself(), **(children() if event.get("children", True) else {})}
+
+
+def itself():
     return {
         "threads": sorted(thread.name for thread in threading.enumerate() if not of_client(thread)),
         "argv": sys.argv,
         "orig_argv": sys.orig_argv,
         "flags": repr(sys.flags),
         "path": sys.path,
+        "environ": {name: value for name, value in os.environ.items() if name not in OTHERS},
+    }
+
+
+def children():
+    code = "import sys; print(sys.flags.no_site, sys.flags.isolated, 'site' in sys.modules)"
+    return {
         "options": subprocess._args_from_interpreter_flags(),
         "child": subprocess.check_output([sys.executable, "-c", code], text=True, env=CLEAN),
-        "environ": {name: value for name, value in os.environ.items() if name not in OTHERS},
         "fork": forks(),
     }
 
