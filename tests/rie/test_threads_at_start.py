@@ -169,6 +169,27 @@ def test_the_supervisor_has_one_thread_and_the_runtime_its_own_start(threads):
     assert function.leftovers == []
 
 
+def test_what_a_standby_has_started_ends_with_it(newest_runtime, layer, tmp_path, lambda_api):
+    """Its own start is a whole one; nobody else knows of it."""
+    way = Way("sitecustomize", newest_runtime, layer, tmp_path)
+    (tmp_path / "own/sitecustomize.py").write_text(
+        f"exec(open({str(SITE / 'sitecustomize.py')!r}).read())\nimport subprocess\nsubprocess.Popen(['sleep', '60'])\n"
+    )
+    way.env["PYTHONPATH"] = str(tmp_path / "own")
+    with way.start(**continuing(lambda_api, CARRYON_MARGIN="50%")) as function:
+        function.invoke({"do": "pids"})
+        before = function.processes()
+        function.invoke({"do": "nap", "seconds": 0.8})
+        processes.wait_until(lambda: function.processes() == before, 5, "processes are left")
+        started = (tmp_path / "started").read_text().split()
+        stuck = function.invoke({"do": "stuck"})
+        function.invoke({"do": "pids"})
+        processes.wait_until(lambda: len(function.processes()) == 3, 5, "processes are left")
+
+    assert len(started) == 3, "there was no standby"
+    assert stuck.json["carryon"]["continued"] is True
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_it_ends_with_its_runtime_and_the_runtime_with_it(number, threads):
     """Whichever of the two ends first, and by a signal that is passed on."""

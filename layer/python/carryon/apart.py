@@ -35,18 +35,19 @@ def become_supervisor(command: list[str], launcher: str) -> NoReturn:
     """
     words = sys.orig_argv
     at = next(at for at, word in enumerate(words) if os.path.abspath(word) == launcher)
-    plan = json.dumps([sys.executable, [*words[:at], launcher], command, sys.path])
-    # -I and -S: nothing of the function's or of a library's starts in it.
-    arguments = [words[0], "-I", "-S", launcher, commands.SUPERVISE, plan]
+    bytecode = sys.dont_write_bytecode, sys.pycache_prefix
+    plan = json.dumps([sys.executable, [*words[:at], launcher], command, sys.path, bytecode])
+    # Nothing of the function's or of a library's starts in it; but an interpreter may not be found without its home.
+    isolated = "-s" if os.environ.get("PYTHONHOME") else "-I"
+    arguments = [words[0], isolated, "-S", launcher, commands.SUPERVISE, plan]
     # Not os.execve: a debugger that starts with the interpreter has put another in its place.
     posix.execve(sys.executable, arguments, _environment_at_start())
 
 
 def supervise(plan: str) -> NoReturn:
     """Be the supervisor that `become_supervisor` has planned."""
-    executable, started, command, path = json.loads(plan)
-    # The courier imports from there.
-    sys.path[:] = path
+    # The courier imports by these.
+    executable, started, command, sys.path[:], (sys.dont_write_bytecode, sys.pycache_prefix) = json.loads(plan)
     settings = parse(os.environ)
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
 

@@ -104,6 +104,16 @@ class Runtimes:
             os.close(go)
         return True
 
+    def dismiss(self, pid: int) -> None:
+        """End a standby that is not needed, with what has started in it."""
+        # Not at the top: the function's process never needs it.
+        from . import processes
+
+        others = processes.descendants(pid) if self._start is not None else []
+        processes.end(pid)
+        processes.send(others, _SIGKILL)
+        self.forget([pid])
+
     def forget(self, pids: Iterable[int]) -> None:
         """Close the pipes to processes that have ended."""
         for pid in pids:

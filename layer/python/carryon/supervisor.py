@@ -28,7 +28,7 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import end, lives, reap, send
+from .processes import lives, reap, send
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -345,8 +345,7 @@ class Supervisor:
         if standby:
             if self._runtimes.go(standby):
                 return standby
-            end(standby)
-            self._runtimes.forget([standby])
+            self._runtimes.dismiss(standby)
         child = self._have("successor", self._runtimes.fork)
         for again in range(_TRIES):
             if child:
@@ -370,8 +369,7 @@ class Supervisor:
             self._dispatch.dismiss()
         standby = words[STANDBY]
         if standby:
-            end(standby)
-            self._runtimes.forget([standby])
+            self._runtimes.dismiss(standby)
         words[STANDBY] = words[ATTENDED] = 0
 
 
