@@ -129,7 +129,7 @@ class Scene:
         return result.json["pid"]
 
     def courier(self, supervisor: int) -> int:
-        """Wait until the supervisor has a courier; it is forked first."""
+        """Wait until the supervisor has a courier; it is forked before the standby."""
         return wait_until(lambda: _children(supervisor)[1:2], 20, "there is no courier")[0]
 
     def imports(self) -> Callable[[], int]:

@@ -100,46 +100,44 @@ def missing(result):
 
 
 def test_at_a_limit_of_processes_the_function_fails_with_a_reason_and_goes_on(function, pids, lambda_api):
-    """No courier; the process that is stuck makes room for the next one, and later all is well."""
+    """No courier and no standby; the process that is stuck makes room for its successor, and later all is well."""
     function.invoke({"do": "echo"})
     for pid in function.processes():
         (pids / "cgroup.procs").write_text(str(pid))
     running = function.begin({"do": "stuck"})
     function.wait_for_log("stuck")
     (pids / "pids.max").write_text((pids / "pids.current").read_text())
-    function.wait_for_log('"helper":"runtime"')
+    function.wait_for_log('"helper":"successor"')
     # The runtime client needs a thread.
     (pids / "pids.max").write_text("max")
     stuck = running.result()
 
-    assert missing(stuck) == {"courier", "runtime"}
+    assert missing(stuck) == {"courier", "standby", "successor"}
     assert stuck.error_type == "Carryon.DeliveryFailed", stuck
     assert "no courier could be started" in stuck.json["errorMessage"]
     assert lambda_api.calls == []
     assert_watched_over(function, lambda_api)
 
 
-def test_without_descriptors_a_process_is_replaced_once_it_has_ended(function, lambda_api):
+def test_without_descriptors_there_is_no_standby_but_a_successor(function, lambda_api):
     """Those of the process that was stuck are free for it."""
     function.invoke({"do": "echo"})
     supervisor, _ = function.processes()
     taken = set(map(int, os.listdir(f"/proc/{supervisor}/fd")))
-    # The next one needs two for its pipe, a look at /proc one.
-    free = min(set(range(len(taken) + 1)) - taken)
+    # A standby needs four for a moment, a look at /proc one.
+    third_free = sorted(set(range(len(taken) + 3)) - taken)[2]
     before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
     running = function.begin({"do": "stuck"})
     function.wait_for_log("stuck")
-    # The courier keeps the limit that it was started with.
-    wait_until(lambda: len(function.processes()) == 3, 5, "no courier")
-    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (free + 1, before[1]))
-    function.wait_for_log('"helper":"runtime"')
-    # The next one has the limit of the process that it was forked from.
-    wait_until(lambda: len(function.processes()) >= 2 and running.done(), 5, "no runtime")
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (third_free + 1, before[1]))
+    function.wait_for_log('"helper":"successor"')
+    # The successor has the limit of the process that it was forked from.
+    wait_until(lambda: len(function.processes()) >= 2 and running.done(), 5, "no successor")
     for pid in function.processes():
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     stuck = running.result()
 
-    assert missing(stuck) == {"runtime"}
+    assert missing(stuck) == {"standby", "successor"}
     assert stuck.json["carryon"]["continued"] is True, stuck
     assert len(lambda_api.calls) == 1
     assert_watched_over(function, lambda_api)
@@ -163,7 +161,7 @@ def test_at_a_users_limit_of_processes_the_function_goes_on(newest_runtime, laye
         assert {os.stat(f"/proc/{pid}").st_uid for pid in function.processes()} == {user}
         function.invoke({"do": "limit_supervisor", "limit": "RLIMIT_NPROC", "to": 1})
         stuck = function.invoke({"do": "stuck"})
-        assert missing(stuck) >= {"courier"}
+        assert missing(stuck) >= {"courier", "standby"}
         assert stuck.error_type == "Carryon.DeliveryFailed", stuck
         # Alone, the supervisor may not have a child any more.
         assert function.invoke({"do": "echo"}).json == {"do": "echo"}

@@ -74,11 +74,12 @@ def test_a_jump_of_the_clock_lets_nobody_be_interrupted(wall_ms, monotonic_ms, s
 
     assert 50 < look_in_s < 60
     assert pending(child) == set()
-    assert board.words[boards.COURIER] == 0
+    assert board.words[boards.COURIER] == board.words[boards.STANDBY] == 0
 
 
 def test_an_alarm_that_was_not_seen_is_sent_again_and_again(supervisor, board, child):
     """By the understudy, from a moment after it was due."""
+    board.words[boards.STANDBY] = child  # so that none is forked
     show(board, -100, -100)
 
     for _ in range(2):
@@ -88,6 +89,7 @@ def test_an_alarm_that_was_not_seen_is_sent_again_and_again(supervisor, board, c
 
 def test_an_alarm_that_was_seen_is_not_sent_again(supervisor, board, child):
     """The clean-up has its time."""
+    board.words[boards.STANDBY] = child
     board.words[boards.PHASE] = boards.FIRED
     show(board, -100, -100)
 
@@ -97,6 +99,7 @@ def test_an_alarm_that_was_seen_is_not_sent_again(supervisor, board, child):
 
 def about_to_be_taken_over(board, child):
     """An invocation whose handler has 80 ms left, and does not say where it is."""
+    board.words[boards.STANDBY] = child
     board.words[boards.PHASE] = boards.FIRED
     margin_ms = 2_000
     after_alarm_ms = margin_ms - rescue_ms(margin_ms, os.environ) - 80

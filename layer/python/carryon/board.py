@@ -1,7 +1,8 @@
 """Memory shared by the runtime process, its supervisor and the courier.
 
 An anonymous shared mapping: it is inherited over fork, needs no descriptor and no name, and pages that nobody
-wrote cost nothing. Numbers are aligned 64-bit words, so a reader never sees half of one.
+wrote cost nothing. Programs that are started one by the other share a file in memory instead. Numbers are aligned
+64-bit words, so a reader never sees half of one.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ SPAN = 1  # of that invocation: time left at its start and margin, see `Board.sp
 DUE_MS = 2  # the alarm's time on the monotonic clock, which no jump of the wall clock moves
 PHASE = 3  # of that invocation, one of the phases below
 WAKE = 4  # 1: the supervisor sleeps and wants a signal when the next invocation starts
-ATTENDED = 5  # 1: there is a courier, to be dismissed when the invocation is over
+ATTENDED = 5  # 1: there is a courier or a standby, to be dismissed when the invocation is over
 COURIER = 6  # process id of the courier, 0 when there is none
-ORDERS = 7  # how many jobs the courier was given since the start
-OUTCOME = 8  # how the last one ended, one of the outcomes below
-STATE_SLOT = 9  # which of two slots holds the state, from 1; 0: none
-STATE_IS_NEW = 10  # 1: it is another than the one that the invocation began with
-SETTLED = 11  # of the courier's jobs, up to which one nobody waits any longer
-SENDER = 12  # process id of the courier that has begun with the last one
-COMPLETE = 13  # 1: the function has said that the work of the invocation is done
-_SIZES = 14  # of the texts, by their numbers
+STANDBY = 7  # process id of the standby, 0 when there is none
+ORDERS = 8  # how many jobs the courier was given since the start
+OUTCOME = 9  # how the last one ended, one of the outcomes below
+STATE_SLOT = 10  # which of two slots holds the state, from 1; 0: none
+STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began with
+SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
+SENDER = 13  # process id of the courier that has begun with the last one
+COMPLETE = 14  # 1: the function has said that the work of the invocation is done
+_SIZES = 15  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
@@ -69,15 +71,27 @@ class Board:
     Made by the process that is going to be the supervisor. `stacks` is the descriptor of a file in memory for stack
     dumps, or -1 where there can be none.
 
+    Args:
+        descriptor: of a file in memory, by which programs share the mapping; -1 where it is inherited over fork.
+        stacks: in a program that the supervisor has started; None in the supervisor.
+
     Raises:
         OSError: the mapping was refused.
     """
 
-    def __init__(self) -> None:
-        self._supervisor = os.getpid()
+    def __init__(self, descriptor: int = -1, stacks: int | None = None) -> None:
+        self._supervisor = os.getpid() if stacks is None else os.getppid()
         self._kept = 0
-        self._map = mmap.mmap(-1, _SIZE, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        flags = mmap.MAP_SHARED | _MAP_NORESERVE
+        if descriptor < 0:
+            flags |= mmap.MAP_ANONYMOUS
+        elif stacks is None:
+            os.ftruncate(descriptor, _SIZE)
+        self._map = mmap.mmap(descriptor, _SIZE, flags=flags)
         self.words = memoryview(self._map)[: _WORDS * 8].cast("Q")
+        if stacks is not None:
+            self.stacks = stacks
+            return
         try:
             self.stacks = os.memfd_create("stacks")
         except OSError:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from .batch import Batch
     from .board import Board
     from .settings import Settings
+    from .standby import Standby
+    from .supervision import Divide
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
@@ -42,12 +44,12 @@ class Shim:
     Args:
         client: the module awslambdaric.bootstrap.
         settings: the parsed environment.
-        path: sys.path before the runtime's command has changed it.
+        divide: called when the handler is about to be loaded; see supervision.py.
 
     `board` is the memory shared with the supervisor, or None where there is no supervisor.
     """
 
-    def __init__(self, client: Any, settings: Settings, path: list[str]) -> None:
+    def __init__(self, client: Any, settings: Settings, divide: Divide) -> None:
         self.settings = settings
         self.board: Board | None = None
         self.state: Any = None
@@ -70,8 +72,7 @@ class Shim:
         # Of the hop that is running, where somebody asks.
         self.has_handed_over = False
         self.margin_cut_said = False
-        self._path = path
-        self._is_divided = False
+        self._divide: Divide | None = divide
         # Something of this invocation is on the board that not every invocation puts there.
         self.board_is_used = False
         names = client.handle_event_request.__code__.co_varnames
@@ -92,15 +93,11 @@ class Shim:
         carryon._shim = self
 
     def _get_handler(self, name: str) -> Callable[[Any, Any], Any]:
-        takes_place = False
-        if not self._is_divided:
-            self._is_divided = True
-            # A runtime that forks workers of its own cannot be served by one board.
-            if "AWS_LAMBDA_MAX_CONCURRENCY" not in os.environ:
-                takes_place = self._divide()
-            self._begin_process()
-        if not takes_place:
+        divide, self._divide = self._divide, None
+        standby = self._begin_process(divide) if divide else None
+        if standby is None:
             return self._load_handler(name)
+        standby.wait()
         # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
         self._client.on_init_complete = lambda *_: None
         handler = None
@@ -115,24 +112,17 @@ class Shim:
 
         return invoke
 
-    def _divide(self) -> bool:
-        """Have a supervisor as parent; says whether this process takes the place of another runtime."""
-        takes_place = False
+    def _begin_process(self, divide: Divide) -> Standby | None:
+        """Have a supervisor as parent; returns what a process that is to take another's place has to wait for."""
+        standby = None
         try:
-            from . import supervision
-
-            self.board, takes_place, reason = supervision.start(self.settings, self._path)
+            self.board, standby, reason = divide()
         except Exception as error:
             reason = f"the layer is damaged: {error!r}"
-        if reason:
-            hook.say_without(reason)
-        return takes_place
-
-    def _begin_process(self) -> None:
-        """Get ready for what only this process and its supervisor are concerned with."""
         os.register_at_fork(after_in_child=self._detach)
         self.watchdog.adopt()
         if self.board is not None:
+            self.board.keep_from_children()
             self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
             if self.board.stacks >= 0:
                 try:
@@ -140,7 +130,10 @@ class Shim:
 
                     stacks.write_on_signal(self.board.stacks)
                 except Exception as error:
-                    hook.say_without(f"the layer is damaged: {error!r}")
+                    reason = f"the layer is damaged: {error!r}"
+        if reason and standby is None:
+            hook.say_without(reason)
+        return standby
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
         if name == innermost.NAME:

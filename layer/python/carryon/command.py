@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import hook
+from . import hook, supervision
 from .settings import parse
 
 TYPE_CHECKING = False
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 # In place of the interpreter's name: the options that come with it are set, and this is the second start.
 _OPTIONS_SET = ""
+# In place of it too, in programs that apart.py starts: the supervisor with its plan, and a runtime beside it.
+SUPERVISE = ":supervise"
+RUNTIME = ":runtime"
 
 
 def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
@@ -25,6 +28,14 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         launcher: path of launch.py, to start again where the interpreter has to get options first.
         script_folder_on_path: whether the interpreter put the launcher's folder on sys.path.
     """
+    if command[0] == SUPERVISE:
+        from . import apart
+
+        apart.supervise(command[1])
+    facts = None
+    if command[0] == RUNTIME:
+        facts = command[1]
+        del command[:2]
     options_set = command[0] == _OPTIONS_SET
     if options_set:
         del command[0]
@@ -34,7 +45,9 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
     if options and not options_set:
         os.execv(command[0], [command[0], *options, launcher, _OPTIONS_SET, *command])
 
-    hook.install_on_import(parse(os.environ))
+    settings = parse(os.environ)
+    whole = [_OPTIONS_SET, *command] if options_set else command
+    hook.install_on_import(settings, supervision.plan(settings, facts, list(whole), launcher))
 
     sys.orig_argv[:] = command
     _reset_main(script_folder_on_path, target)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .settings import Settings
+    from .supervision import Divide
 
 _CLIENT = "awslambdaric.bootstrap"
 # The first parameters of handle_event_request in every runtime client from 2.0 to 4.2.
@@ -26,17 +27,17 @@ _PARAMETERS = (
 )
 
 
-def install_on_import(settings: Settings) -> None:
+def install_on_import(settings: Settings, divide: Divide) -> None:
     """Arrange for the shim."""
-    sys.meta_path.insert(0, _Finder(settings, list(sys.path)))
+    sys.meta_path.insert(0, _Finder(settings, divide))
 
 
 class _Finder:
     """Finds the runtime client as it would have been found, and leaves no trace once it has."""
 
-    def __init__(self, settings: Settings, path: list[str]) -> None:
+    def __init__(self, settings: Settings, divide: Divide) -> None:
         self._settings = settings
-        self._path = path
+        self._divide = divide
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         if name != _CLIENT:
@@ -54,13 +55,13 @@ class _Finder:
         def execute_and_install(module: ModuleType) -> None:
             del loader.exec_module
             execute(module)
-            _install(module, self._settings, self._path)
+            _install(module, self._settings, self._divide)
 
         loader.exec_module = execute_and_install
         return spec
 
 
-def _install(client: Any, settings: Settings, path: list[str]) -> None:
+def _install(client: Any, settings: Settings, divide: Divide) -> None:
     try:
         code = client.handle_event_request.__code__
         known = code.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and client._get_handler and client.extract_traceback
@@ -71,7 +72,7 @@ def _install(client: Any, settings: Settings, path: list[str]) -> None:
         try:
             from .bootstrap import Shim
 
-            Shim(client, settings, path).install()
+            Shim(client, settings, divide).install()
         except Exception as error:
             reason = f"the layer is damaged: {error!r}"
     if reason:

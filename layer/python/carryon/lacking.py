@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 # What the function's invocation does without.
 _WITHOUT = {
     "courier": "the continuation is sent by a process that is started when there is one to send",
-    "runtime": "it is tried again once the process whose place it takes has ended",
+    "standby": "a process that is stuck or dies is replaced more slowly",
+    "successor": "it is tried again once the process before it has ended",
     "rescue": "it is loaded when it is needed",
     "captures": "the state is not captured before the time is up",
     "stack": "it is not known where a process is stuck",

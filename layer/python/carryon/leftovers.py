@@ -8,7 +8,7 @@ import time
 from functools import cache
 
 from . import processes
-from .board import COURIER
+from .board import COURIER, STANDBY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def _event_loops() -> Iterator[str]:
 
 
 def _processes(board: Board, since: float) -> Iterator[str]:
-    courier = board.words[COURIER]
+    attendants = board.words[COURIER], board.words[STANDBY]
     # From the supervisor down: it is the parent of whatever has lost its own.
-    for pid in processes.descendants(os.getppid(), but=[courier]):
+    for pid in processes.descendants(os.getppid(), but=attendants):
         if pid != os.getpid() and processes.started_at(str(pid)) >= since:
             yield f"process {pid} {processes.command_line(pid)}".rstrip()

@@ -21,6 +21,7 @@ from .board import (
     REFUSED,
     RESCUED,
     RUN,
+    STANDBY,
     STATE_IS_NEW,
     UNANSWERED,
 )
@@ -300,4 +301,4 @@ class Rescue:
 
     def _stop_all(self, stopped: Iterable[int] = ()) -> list[int]:
         words = self._board.words
-        return processes.stop_all(os.getpid(), [words[COURIER]], stopped)
+        return processes.stop_all(os.getpid(), (words[COURIER], words[STANDBY]), stopped)

@@ -10,30 +10,71 @@ import _signal
 import os
 import sys
 import time
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
     from .board import Board
     from .settings import Settings
+    from .standby import Standby
     from .supervisor import Supervisor
+
+    # Called when the handler is about to be loaded; returns the board, what a process that is to take another's place
+    # has to wait for, and why there is no board where there should be one. Returns in each runtime process.
+    Divide = Callable[[], tuple[Board | None, Standby | None, str]]
 
 _CHILD_FIRST_S = 0.05
 _LOAD_AGAIN_S = (0.05, 0.2)
 
 
-def start(settings: Settings, path: list[str]) -> tuple[Board | None, bool, str]:
-    """Fork: the parent becomes the supervisor; the child gets the board.
-
-    Returns in the child, and later in each process that the supervisor forks to take the child's place; True says that
-    it is such a one. Where the fork is refused there is no board, and the reason is returned: the runtime then runs
-    without a supervisor.
+def plan(settings: Settings, facts: str | None, command: list[str], launcher: str) -> Divide:
+    """How this process comes to have a supervisor.
 
     Args:
-        path: sys.path as it was before the runtime's command could put the function's and its layers' folders on it.
+        facts: what a supervisor that is a program of its own has said, None where there is none yet.
+        command: what launch.py has got.
+        launcher: path of launch.py.
     """
-    if len(os.listdir("/proc/self/task")) > 1:
-        # The supervisor would have them, and the runtime would not.
-        return None, False, "threads were running before the handler was loaded"
+    if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
+        # The runtime forks workers of its own, which one board cannot serve.
+        return lambda: (None, None, "")
+    if facts is not None:
+        from . import apart
+
+        attached = apart.attach(facts)
+        return lambda: attached
+    start_anew = partial(_start_anew, command, launcher, list(sys.orig_argv), list(sys.path))
+    if _has_threads():
+        reason = start_anew()
+        return lambda: (None, None, reason)
+    return partial(_divide, settings, list(sys.path), start_anew)
+
+
+def _start_anew(command: list[str], launcher: str, words: list[str], path: list[str]) -> str:
+    """Exec a supervisor that starts the command; returns why it could not."""
+    try:
+        from . import apart
+
+        apart.become_supervisor(command, launcher, words, path)
+    except Exception as error:
+        return f"threads have started before the handler is loaded, and the supervisor could not: {error!r}"
+
+
+def _has_threads() -> bool:
+    try:
+        return len(os.listdir("/proc/self/task")) > 1
+    except OSError:
+        return False
+
+
+def _divide(
+    settings: Settings, path: list[str], start_anew: Callable[[], str]
+) -> tuple[Board | None, Standby | None, str]:
+    if _has_threads():
+        return None, None, start_anew()
     # What is buffered would be written by each of them.
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -45,7 +86,7 @@ def start(settings: Settings, path: list[str]) -> tuple[Board | None, bool, str]
     pipe: tuple[int, ...] = ()
     try:
         from .board import Board
-        from .runtimes import die_with_supervisor
+        from .standby import die_with_supervisor
 
         board = Board()
         alive, alive_in_supervisor = pipe = os.pipe()
@@ -54,27 +95,34 @@ def start(settings: Settings, path: list[str]) -> tuple[Board | None, bool, str]
         for end in pipe:
             os.close(end)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-        return None, False, f"the supervisor could not be started: {error}"
+        return None, None, f"the supervisor could not be started: {error}"
+    standby = None
     if child:
         os.close(alive)
         # What the supervisor and the courier import is the interpreter's, and nothing of the function's.
         path, sys.path[:] = list(sys.path), path
-        alive = _supervise(board, settings, child, alive_in_supervisor)
+        standby = supervise(board, settings, child, alive_in_supervisor)
         sys.path[:] = path
-    else:
-        os.close(alive_in_supervisor)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
-    die_with_supervisor(alive)
-    board.keep_from_children()
-    return board, bool(child), ""
+    if standby is None:
+        os.close(alive_in_supervisor)
+        die_with_supervisor(alive)
+    return board, standby, ""
 
 
-def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> int:
+def supervise(
+    board: Board, settings: Settings, child: int, pipe: int, start: Callable[[int, int], NoReturn] | None = None
+) -> Standby:
     """Be the supervisor; whatever goes wrong in it, this process lives and ends with the child.
 
-    Returns only in a process that was forked from it to be a runtime, with that one's pipe.
+    Returns only in a process that was forked from it to be a runtime; never where that is to be a program of its own.
+
+    Args:
+        child: process id of the runtime.
+        pipe: writing end of the pipe by which that process notices the supervisor's end.
+        start: as `Runtimes` takes it.
     """
-    from .runtimes import StartRuntime
+    from .standby import StartRuntime
 
     supervisor = None
     status = 1
@@ -85,10 +133,10 @@ def _supervise(board: Board, settings: Settings, child: int, pipe: int) -> int:
         adopt_orphans()
         # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
         time.sleep(_CHILD_FIRST_S)
-        supervisor = _load_supervisor()(board, settings, child, pipe)
+        supervisor = _load_supervisor()(board, settings, child, pipe, start)
         status = supervisor.run()
-    except StartRuntime as start:
-        return start.pipe
+    except StartRuntime as begin:
+        return begin.standby
     except Exception as error:
         sys.stderr.write(f"carryon: no supervisor any longer: {error!r}\n")
         status = os.waitstatus_to_exitcode(os.waitpid(supervisor.child if supervisor else child, 0)[1])

@@ -21,6 +21,7 @@ from .board import (
     PHASE,
     RESCUED,
     RUN,
+    STANDBY,
     UNDERSTUDY_SIGNAL,
     WAKE,
     WAKE_SIGNAL,
@@ -28,12 +29,12 @@ from .board import (
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
 from .processes import lives, reap, send
-from .runtimes import Runtimes
+from .standby import Runtimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
     from .board import Board
     from .captures import Captures
@@ -65,12 +66,20 @@ class Supervisor:
     Args:
         child: process id of the runtime; `child` is that of the one that has taken its place.
         pipe: writing end of the pipe by which that process notices the supervisor's end.
+        start: as `Runtimes` takes it.
     """
 
-    def __init__(self, board: Board, settings: Settings, child: int, pipe: int) -> None:
+    def __init__(
+        self,
+        board: Board,
+        settings: Settings,
+        child: int,
+        pipe: int,
+        start: Callable[[int, int], NoReturn] | None = None,
+    ) -> None:
         self._board = board
         self.child = child
-        self._runtimes = Runtimes(child, pipe)
+        self._runtimes = Runtimes(child, pipe, start)
         self._settings = settings
         self._dispatch = Dispatch(board, settings, self._runtimes.leave)
         self._captures: Captures | None = None
@@ -123,6 +132,8 @@ class Supervisor:
                 return status, usage.ru_maxrss
             if pid == self._board.words[COURIER]:
                 self._dispatch.note_end()
+            if pid == self._board.words[STANDBY]:
+                self._board.words[STANDBY] = 0
 
     def _outlive(self, status: int, peak_kb: int) -> bool:
         """Answer for the child that has died and start another; False if this process has to end with it."""
@@ -280,7 +291,7 @@ class Supervisor:
         return max(by_wall_clock, (words[DUE_MS] + after_alarm_ms) / 1000 - time.monotonic())
 
     def _prepare(self, alarm_at_ms: int) -> None:
-        """Have a courier ready, if memory allows."""
+        """Have a courier and a standby ready, as far as memory allows."""
         if self._prepared_for == alarm_at_ms:
             return
         self._prepared_for = alarm_at_ms
@@ -290,6 +301,8 @@ class Supervisor:
         self._have("rescue", _import_rescue)
         if _available_kb() >= _COURIER_NEEDS_KB:
             self._have("courier", self._dispatch.warm_up)
+        if not words[STANDBY] and _available_kb() >= self._runtimes.needs_kb:
+            words[STANDBY] = self._have("standby", self._runtimes.fork) or 0
 
     def _forget_dump(self) -> None:
         self._dumped_for = 0
@@ -317,37 +330,47 @@ class Supervisor:
         """Put another process in the place of the child, and kill that with all that was stopped."""
         self._board.finish()
         self._forget_dump()
-        before, self.child = self.child, self._next_runtime(stopped)
+        before, self.child = self.child, self._successor(stopped)
         self._runtimes.forget([before])
         send(stopped, signal.SIGKILL)
         self._rests_until = time.monotonic() + _REST_S
 
-    def _next_runtime(self, stopped: list[int]) -> int:
-        """Fork the next runtime; after the end of what was `stopped`, if need be.
+    def _successor(self, stopped: list[int]) -> int:
+        """Let the standby go on, or a process that is forked now; after the end of what was `stopped`, if need be.
 
-        That invocation is over. If there is none even then this process ends, and the platform starts anew.
+        That invocation is over. If there is no successor even then this process ends, and the platform starts anew.
         """
-        child = self._have("runtime", self._runtimes.fork)
+        words = self._board.words
+        standby, words[STANDBY] = words[STANDBY], 0
+        if standby:
+            if self._runtimes.go(standby):
+                return standby
+            self._runtimes.dismiss(standby)
+        child = self._have("successor", self._runtimes.fork)
         for again in range(_TRIES):
             if child:
-                return int(child)
+                break
             send(stopped, signal.SIGKILL)
             # What has ended takes its place among the processes until it was waited for.
             time.sleep(_TRY_AGAIN_S * 2**again)
             self._runtimes.forget([pid for pid in stopped if reap(pid)])
-            child = self._have("runtime", self._runtimes.fork)
-        if not child:
+            child = self._have("successor", self._runtimes.fork)
+        if not child or not self._runtimes.go(child):
             os._exit(1)
         return int(child)
 
     def _dismiss(self) -> None:
-        """End a courier that is not needed any longer, and forget where the child was."""
+        """End the standby and a courier that is not needed any longer, and forget where the child was."""
+        words = self._board.words
         if self._dumped_for:
             self._forget_dump()
         # With a table each hop begins and ends with the courier, whose start takes longer than all that it does.
         if not (self._settings.table or self._dispatch.is_at_work()):
             self._dispatch.dismiss()
-        self._board.words[ATTENDED] = 0
+        standby = words[STANDBY]
+        if standby:
+            self._runtimes.dismiss(standby)
+        words[STANDBY] = words[ATTENDED] = 0
 
 
 def _import_rescue() -> None:
