@@ -170,6 +170,15 @@ def test_answers_are_read_to_their_end(answer, status, body):
     assert peer.connections == 1 + (isinstance(answer, tuple) and CLOSE in answer)
 
 
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\n", "\r"])
+def test_a_header_is_one_line(value):
+    """Nothing is sent where it is more."""
+    with Peer(OK) as peer:
+        with pytest.raises(ValueError, match="more than one line"):
+            client(peer.url).request("POST", "/", {"X-Amz-Tenant-Id": value}, b"", time.monotonic() + 5)
+        assert peer.connections == 0
+
+
 def test_headers_are_found_by_their_names():
     """In any case; of several of one name all, and a line may go on in the next."""
     with Peer(b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a:2\r\nX-B: one\r\n two\r\nContent-Length: 0\r\n\r\n") as peer:

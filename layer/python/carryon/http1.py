@@ -122,10 +122,13 @@ class Connection:
 
         Raises:
             NotConnected, NotTrusted, ProxyFailed, NotAnswered: as they say.
+            ValueError: a header cannot be sent.
         """
         lines = [f"{method} {self.prefix}{target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if body or method != "GET":
             lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header has more than one line")
         content = "\r\n".join((*lines, "", "")).encode() + body
         for is_last in (False, True):
             self.connect(by)
