@@ -75,6 +75,21 @@ class Connection:
         # A proxy that forwards is told the whole URL.
         self.prefix = f"{url.scheme}://{url.authority}" if proxy is not None and url.scheme == "http" else ""
 
+    def check(self) -> None:
+        """See that the C modules of this Python are those that are known here.
+
+        Raises:
+            AttributeError, TypeError: they are not.
+        """
+        if self._trust is not None:
+            unconnected = _Socket()
+            try:
+                self._trust.wrap(unconnected, self._url.host)
+            except OSError:
+                pass  # the certificates cannot be read: for the request to say
+            finally:
+                unconnected.close()
+
     def connect(self, by: float) -> None:
         """Be connected, whoever has closed the connection meanwhile.
 
