@@ -34,7 +34,7 @@ def echo(event, context):
 
 def modules(event, context):
     """Of those that a program may want to be the first to import, which ones are there."""
-    wanted = ("_ssl", "ssl", "_socket", "socket", "hmac", "_hashlib", "hashlib", "http.client", "botocore", "random")
+    wanted = ("_ssl", "ssl", "socket", "hmac", "_hashlib", "hashlib", "http.client", "botocore", "random")
     return {"there": [name for name in wanted if name in sys.modules], "pid": os.getpid()}
 
 
