@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 import urllib.parse
@@ -71,9 +72,12 @@ class LambdaApi:
     """Answers every Invoke with 202, after the faults that were asked for.
 
     `on_accept`, when set, is called with each accepted Call in the thread that serves it, before the answer.
+
+    Args:
+        context: for TLS, with a certificate for localhost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self._lock = threading.Lock()
         self._calls: list[Call] = []
         self._faults: list[tuple[str, Any]] = []
@@ -83,7 +87,9 @@ class LambdaApi:
         self.on_accept: Callable[[Call], None] | None = None
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server.context = context
+        host = "http://127.0.0.1" if context is None else "https://localhost"
+        self.url = f"{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
@@ -187,6 +193,15 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 64
     api: LambdaApi
+    context: ssl.SSLContext | None
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Make the handshake in the thread of the connection."""
+        if self.context is None:
+            super().finish_request(request, client_address)
+            return
+        with self.context.wrap_socket(request, server_side=True) as connection:
+            super().finish_request(connection, client_address)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent: a caller that gives up in the middle is what is tested."""

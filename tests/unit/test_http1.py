@@ -3,7 +3,6 @@
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from carryon import tls
 from carryon.endpoints import Unknown, Url
 from carryon.http1 import Connection, NotAnswered, NotConnected, NotTrusted, ProxyFailed
+from tests.support.certificates import Authority
 
 OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 CLOSE, RESET, HANG, DROP = "close", "reset", "hang", "drop"
@@ -168,6 +168,15 @@ def test_answers_are_read_to_their_end(answer, status, body):
     assert (first.status, first.body) == (status, body)
     assert (second.status, len(peer.requests)) == (202, 2)
     assert peer.connections == 1 + (isinstance(answer, tuple) and CLOSE in answer)
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\n", "\r"])
+def test_a_header_is_one_line(value):
+    """Nothing is sent where it is more."""
+    with Peer(OK) as peer:
+        with pytest.raises(ValueError, match="more than one line"):
+            client(peer.url).request("POST", "/", {"X-Amz-Tenant-Id": value}, b"", time.monotonic() + 5)
+        assert peer.connections == 0
 
 
 def test_headers_are_found_by_their_names():
@@ -336,7 +345,7 @@ def test_a_proxy_that_lets_nobody_through(answer, authority):
     """Nothing was sent."""
     with Peer(answer) as proxy:
         connection = client(
-            Url("https", "lambda.example", 443), Url("http", "127.0.0.1", proxy.port), authority.trust()
+            Url("https", "lambda.example", 443), Url("http", "127.0.0.1", proxy.port), trusting(authority)
         )
         with pytest.raises(ProxyFailed):
             post(connection)
@@ -344,42 +353,8 @@ def test_a_proxy_that_lets_nobody_through(answer, authority):
     assert proxy.requests == [b"CONNECT lambda.example:443 HTTP/1.1\r\nHost: lambda.example:443\r\n\r\n"]
 
 
-class Authority:
-    """Certificates for loopback, made by openssl."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.bundle = folder / "ca.pem"
-        self._make("ca", "-x509", "-subj", "/CN=Test CA")
-        self._sign("right", "DNS:localhost", "-days", "30")
-        self._sign("expired", "DNS:localhost", "-days", "-1")
-        self._sign("other_name", "DNS:other.example", "-days", "30")
-
-    def _make(self, name, *arguments):
-        self._openssl(
-            "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.pem", *arguments
-        )
-
-    def _sign(self, name, subject, *arguments):
-        self._make(name, "-subj", "/CN=localhost")
-        (self.folder / "names").write_text(f"subjectAltName={subject}")
-        self._openssl(
-            "x509", "-req", "-in", f"{name}.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-extfile", "names", "-out", f"{name}.signed", *arguments,
-        )  # fmt: skip
-
-    def _openssl(self, *arguments):
-        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
-
-    def context(self, name="right"):
-        """What a server with such a certificate needs."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.folder / f"{name}.signed", self.folder / f"{name}.key")
-        return context
-
-    def trust(self):
-        """What a client needs that trusts it."""
-        return tls.Trust({"AWS_CA_BUNDLE": str(self.bundle)})
+def trusting(authority):
+    return tls.Trust({"AWS_CA_BUNDLE": str(authority.bundle)})
 
 
 @pytest.fixture(name="authority", scope="module")
@@ -393,7 +368,7 @@ def test_a_certificate_that_is_right(authority):
         context = authority.context()
         context.maximum_version = version
         with Peer(OK, OK, DROP, OK, context=context) as peer:
-            connection = client(peer.url, trust=authority.trust())
+            connection = client(peer.url, trust=trusting(authority))
             connection.connect(time.monotonic() + 5)
             for _ in range(2):
                 assert post(connection).status == 202
@@ -414,7 +389,7 @@ def test_a_certificate_that_is_right(authority):
 def test_a_certificate_that_is_wrong(certificate, why, authority):
     """Refused, and said so; nothing is sent."""
     with Peer(OK, context=authority.context(certificate)) as peer, pytest.raises(NotTrusted, match=why):
-        post(client(peer.url, trust=authority.trust()))
+        post(client(peer.url, trust=trusting(authority)))
     assert peer.requests == []
 
 
@@ -448,16 +423,16 @@ def test_through_a_proxy_the_host_is_verified(authority):
 
     with Tunnel(OK, OK, context=authority.context()) as proxy:
         by = Url("http", "127.0.0.1", proxy.port)
-        assert post(client(Url("https", "localhost", 443), by, authority.trust())).status == 202
+        assert post(client(Url("https", "localhost", 443), by, trusting(authority))).status == 202
         with pytest.raises(NotTrusted, match=r"not valid for 'lambda\.example'"):
-            post(client(Url("https", "lambda.example", 443), by, authority.trust()))
+            post(client(Url("https", "lambda.example", 443), by, trusting(authority)))
     assert proxy.requests[1].startswith(b"POST /x?a=1 HTTP/1.1\r\n")
 
 
 def test_who_does_not_talk_tls(authority):
     """Refused at once; one that breaks off may do better the next time."""
     with Peer(b"HTTP/1.1 400 Bad Request\r\n\r\n") as peer, pytest.raises((NotTrusted, NotConnected)):
-        post(client(Url("https", "localhost", peer.port), trust=authority.trust()), within_s=1)
+        post(client(Url("https", "localhost", peer.port), trust=trusting(authority)), within_s=1)
     for word in (CLOSE, RESET):
         listener = socket.create_server(("127.0.0.1", 0))
 
@@ -470,12 +445,12 @@ def test_who_does_not_talk_tls(authority):
 
         threading.Thread(target=break_off, daemon=True).start()
         with listener, pytest.raises(NotConnected, match="handshake"):
-            post(client(Url("https", "localhost", listener.getsockname()[1]), trust=authority.trust()))
+            post(client(Url("https", "localhost", listener.getsockname()[1]), trust=trusting(authority)))
 
 
 def test_the_context_is_as_botocore_makes_it(authority):
     """Versions, options, flags and the verifying; only names are verified by OpenSSL here, and by urllib3 there."""
-    theirs, ours = botocore.httpsession.create_urllib3_context(), authority.trust()._make()
+    theirs, ours = botocore.httpsession.create_urllib3_context(), trusting(authority)._make()
 
     for name in ("options", "verify_flags", "minimum_version", "maximum_version", "verify_mode", "post_handshake_auth"):
         assert getattr(ours, name) == getattr(theirs, name), name

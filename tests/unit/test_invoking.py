@@ -11,7 +11,7 @@ from unittest import mock
 import botocore.auth
 import pytest
 
-from carryon import aws, invoking
+from carryon import aws, invoking, tls
 from carryon.credentials import NoCredentials
 from carryon.endpoints import Unknown
 from carryon.http1 import NotTrusted, ProxyFailed
@@ -196,14 +196,17 @@ def test_files_of_botocores(environ, tmp_path):
     assert invoking.choose("eu-west-1", lambda _: None).reason == "~/.aws/models"
 
 
-def test_a_python_whose_parts_are_others(monkeypatch):
-    """Is no reason to send nothing."""
+@pytest.mark.parametrize("error", [AttributeError, TypeError])
+def test_a_python_whose_parts_are_others(error, monkeypatch):
+    """Is no reason to send nothing; a bundle that cannot be read is for the request to say."""
 
     def fail(*_):
-        raise AttributeError("_wrap_socket")
+        raise error("_wrap_socket")
 
-    monkeypatch.setattr(invoking, "Light", fail)
-    assert invoking.choose("eu-west-1", lambda _: None).reason == "AttributeError: _wrap_socket"
+    monkeypatch.setattr(tls.Trust, "_make", fail)
+    assert invoking.choose("eu-west-1", lambda _: None).reason == f"{error.__name__}: _wrap_socket"
+    error = OSError
+    assert invoking.choose("eu-west-1", lambda _: None).client == "light"
 
 
 def test_an_application_id_goes_along(environ):

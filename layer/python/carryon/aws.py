@@ -47,6 +47,7 @@ class Service:
 
     Raises:
         Unknown: botocore has to do it; the text says because of what.
+        AttributeError, TypeError: the same, because of this Python.
     """
 
     def __init__(self, name: str, region: str | None, environ: Mapping[str, str]) -> None:
@@ -76,6 +77,7 @@ class Service:
             raise Unknown("an endpoint URL with a query")
         self._path = self._url.path.removesuffix("/")
         self._connection = Connection(self._url, proxy, trust)
+        self._connection.check()
         self._agent = f"carryon/{__version__}"
         if environ.get("AWS_SDK_UA_APP_ID"):
             app = "".join(c if c in _APP_ID else "-" for c in environ["AWS_SDK_UA_APP_ID"])

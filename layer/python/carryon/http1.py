@@ -75,6 +75,21 @@ class Connection:
         # A proxy that forwards is told the whole URL.
         self.prefix = f"{url.scheme}://{url.authority}" if proxy is not None and url.scheme == "http" else ""
 
+    def check(self) -> None:
+        """See that the C modules of this Python are those that are known here.
+
+        Raises:
+            AttributeError, TypeError: they are not.
+        """
+        if self._trust is not None:
+            unconnected = _Socket()
+            try:
+                self._trust.wrap(unconnected, self._url.host)
+            except OSError:
+                pass  # the certificates cannot be read: for the request to say
+            finally:
+                unconnected.close()
+
     def connect(self, by: float) -> None:
         """Be connected, whoever has closed the connection meanwhile.
 
@@ -122,10 +137,13 @@ class Connection:
 
         Raises:
             NotConnected, NotTrusted, ProxyFailed, NotAnswered: as they say.
+            ValueError: a header cannot be sent.
         """
         lines = [f"{method} {self.prefix}{target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if body or method != "GET":
             lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header has more than one line")
         content = "\r\n".join((*lines, "", "")).encode() + body
         for is_last in (False, True):
             self.connect(by)
