@@ -55,7 +55,8 @@ run_lint() {
 run_test() {
     run_lint
     run_setup
-    run_pytest 30m "$@"
+    # Beside other work a run takes as much longer as it gets less of the machine.
+    run_pytest 90m "$@"
 }
 
 run_soak() {

@@ -15,7 +15,7 @@ def start(layer, lambda_api, newest_runtime):
     """A function `start(**settings)` that starts tests/rie/functions/batches.py under the emulator."""
 
     def start(**settings):
-        env = continuing(lambda_api, CARRYON_MARGIN="900ms", **settings)
+        env = continuing(lambda_api, CARRYON_MARGIN="45%", **settings)
         return Emulator(newest_runtime, FUNCTIONS, "batches.handler", layer=layer, env=env, timeout_s=2)
 
     return start

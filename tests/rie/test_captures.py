@@ -6,13 +6,16 @@ import pytest
 
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
+from tests.support.pace import seconds
 
 
 def test_a_process_that_is_stuck_in_c_hands_on_the_state_of_an_iteration_before(edge_runtime, layer, lambda_api):
     """From half of the time on it is captured again and again; the iteration that it is of was whole."""
     env = continuing(lambda_api, CARRYON_STATE="a,b")
-    with Emulator(edge_runtime, FUNCTIONS, "late_stuck.handler", layer=layer, env=env, timeout_s=2) as function:
-        result = function.invoke({"seconds": 1.25})
+    timeout_s = seconds(3)
+    with Emulator(edge_runtime, FUNCTIONS, "late_stuck.handler", layer=layer, env=env, timeout_s=timeout_s) as function:
+        # Well before the alarm, which is half a second before the deadline here.
+        result = function.invoke({"until_left_ms": 300 * timeout_s})
         (call,) = lambda_api.calls
         after = function.invoke(json.dumps({**call.json, "ask": True}).encode())
 

@@ -21,7 +21,7 @@ META = {"v": 1, "chain": "c-1", "hop": 1, "cause": "time", "parent": "r-2", "sta
 ENV = {
     "CARRYON_STATE": "kept",
     "CARRYON_ON_CRASH": "continue",
-    "CARRYON_MARGIN": "900ms",
+    "CARRYON_MARGIN": "45%",
     "CARRYON_SIGNING_KEY": KEY,
     "AWS_SECRET_ACCESS_KEY": CREDENTIAL,
     "AWS_SESSION_TOKEN": TOKEN,
