@@ -1,4 +1,4 @@
-"""A loopback endpoint that speaks Lambda's Invoke, counts exactly, and fails as it is told.
+"""A loopback endpoint that speaks Lambda's Invoke and the old InvokeAsync, counts exactly, and fails as it is told.
 
     with LambdaApi() as api:
         env = {"AWS_ENDPOINT_URL_LAMBDA": api.url}
@@ -228,11 +228,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         payload = self._read_payload()
-        parts = self.path.split("/")
-        if parts[:3] != ["", "2015-03-31", "functions"] or parts[4:5] != ["invocations"]:
+        parts = self.path.split("?")[0].split("/")
+        is_async = (parts[1:3], parts[4:5]) == (["2014-11-13", "functions"], ["invoke-async"])
+        if not is_async and (parts[1:3], parts[4:5]) != (["2015-03-31", "functions"], ["invocations"]):
             self._answer(404, {"Message": "no such operation"}, {"x-amzn-ErrorType": "UnknownOperationException"})
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
+        if is_async:
+            headers["x-amz-invocation-type"] = "Event"
         function = urllib.parse.unquote(parts[3])
         api = self.server.api
         fault, value = api._next_fault(of_connection=False)
@@ -262,7 +265,10 @@ class _Handler(BaseHTTPRequestHandler):
                 api._release.wait(value)
             if api.on_accept:
                 api.on_accept(call)
-            self._answer(202, None, {"X-Amz-Executed-Version": "$LATEST"})
+            if call.invocation_type == "RequestResponse":
+                self._answer(200, {"answered": True}, {"X-Amz-Executed-Version": "$LATEST"})
+            else:
+                self._answer(202, None, {"X-Amz-Executed-Version": "$LATEST"})
 
     def _read_payload(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

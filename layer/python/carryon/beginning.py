@@ -56,6 +56,10 @@ def say_completed(shim: Shim, invocation: Invocation, result: Any, started_at: f
 
         text = f"Of this batch {len(given_back)} failed in a continuation, where their source does not hear of it"
         ending.fail("RecordsFailed", text, [])
+    if shim.own_calls is not None and shim.own_calls.standing():
+        text = "The handler has returned, and its work may go on in what it has sent to itself"
+        _say(shim, "continued_itself", "INFO", text, invocation)
+        return
     elapsed_ms = int((time.time() - started_at) * 1000)
     costs = ends.as_fields(ends.spent(invocation.carried, elapsed_ms, os.environ))
     _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms, **costs)

@@ -26,7 +26,8 @@ STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began wit
 SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
 SENDER = 13  # process id of the courier that has begun with the last one
 COMPLETE = 14  # 1: the function has said that the work of the invocation is done
-_SIZES = 15  # of the texts, by their numbers
+OWN_CALLS = 15  # how that stands which the function sends to itself, as own_invocations.py counts; 0: nothing
+_SIZES = 16  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
@@ -220,7 +221,7 @@ class Board:
         """Forget an invocation that had a hand-over, an order or a state, and give back their memory."""
         words = self.words
         words[PHASE] = ANSWERED
-        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = 0
+        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = words[OWN_CALLS] = 0
         for text in (_ORDER, _STATE_1, _STATE_2, _RESULT):
             if words[_SIZES + text]:
                 words[_SIZES + text] = 0

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from _thread import get_ident
 from functools import partial
 
 import carryon
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from .batch import Batch
     from .board import Board
+    from .own_invocations import OwnCalls
     from .settings import Settings
     from .standby import Standby
     from .supervision import Divide
@@ -58,6 +60,12 @@ class Shim:
         self.batch: Batch | None = None
         self.margin_ms = 0
         self.stack: list[tuple[Any, int]] = []
+        # What the function sends to itself in the invocation that is running; None where it has sent nothing.
+        self.own_calls: OwnCalls | None = None
+        self.invoked_arn = ""
+        self.main_thread = get_ident()
+        # In how many seconds after the alarm one of the function's own would have come.
+        self.own_alarm_in_s: float | None = None
         self._client = client
         self._load = client._get_handler
         self._handle = client.handle_event_request
@@ -92,6 +100,14 @@ class Shim:
         self._client.extract_traceback = self._traceback_without_shim
         carryon._shim = self
 
+    def _watch_clients(self, module: Any) -> None:
+        try:
+            from .own_invocations import watch
+
+            watch(self, module)
+        except Exception:
+            pass  # a botocore that is not known
+
     def _get_handler(self, name: str) -> Callable[[Any, Any], Any]:
         divide, self._divide = self._divide, None
         standby = self._begin_process(divide) if divide else None
@@ -120,6 +136,10 @@ class Shim:
         except Exception as error:
             reason = f"the layer is damaged: {error!r}"
         os.register_at_fork(after_in_child=self._detach)
+        # Not in the supervisor and the courier.
+        if self.settings.max_hops and self.settings.to not in (None, "log"):
+            for module in ("botocore.client", "aiobotocore.client"):
+                hook.on_import(module, self._watch_clients)
         self.watchdog.adopt()
         if self.board is not None:
             self.board.keep_from_children()
@@ -186,6 +206,7 @@ class Shim:
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
         if self.board_is_used:
             self.board_is_used = False
+            self.own_calls = None
             if self.board is not None:
                 self.board.finish()
                 self._dismiss_attendants(self.board)
@@ -273,7 +294,7 @@ class Shim:
 
     def _arm(self, received: tuple[Any, ...], now: float, caller: FrameType) -> bool:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
-        deadline_ms = received[2]
+        self.invoked_arn, deadline_ms = received[1], received[2]
         left_ms = int(deadline_ms - now * 1000)
         if left_ms > margins.LONGEST_MS:
             deadline_ms -= left_ms - margins.LONGEST_MS
@@ -365,6 +386,7 @@ class Shim:
         board = self.board
         if board is not None:
             board.words[PHASE] = FIRED
+        self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
         self.state_known = self._alarm.settle(frame)
 
     def _note_swallowed(self) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .bootstrap import Shim
+    from .invocation import Invocation
     from .progress import NotCarried
 
 # How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
@@ -41,10 +42,14 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         tenant=getattr(context, "tenant_id", None) or invocation.tenant,
         trace=os.environ.get("_X_AMZN_TRACE_ID") or invocation.trace,
     )
+    until_ms = margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000))
+    # What the function has just sent to itself is let end.
+    own_calls = shim.own_calls.wait(until_ms) if shim.own_calls is not None else 0
     left_running = _left_running(shim, started_at)
     run = carryon._run
     progress = run.progress() if run is not None else None
     _say_time_is_up(shim, ending, left_running, progress)
+    _say_own_alarm(shim, invocation)
 
     if run is not None and run.is_complete:
         shim.finish_board()
@@ -62,6 +67,11 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         board.words[on_board.PHASE] = on_board.HANDED
     as_arrived = arrived(invocation)
     try:
+        if own_calls:
+            from . import own_invocations
+
+            itself = own_invocations.conclude(settings, invocation, as_arrived, own_calls, _time_is_up_text(shim))
+            return answers.join(itself, result)
         if left is not None:
             report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
             return answers.join(report, result)
@@ -137,6 +147,19 @@ def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progres
         fields.update(reason_not_carried(progress))
     metrics = {"TimeIsUp": (1, "Count")}
     handover.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
+
+
+def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
+    """Say that the function has an alarm of its own, which did not come to ring, if it has one."""
+    in_s = shim.own_alarm_in_s
+    if in_s is None or not 0 < in_s * 1000 < shim.margin_ms or not shim.settings.to:
+        return
+    in_ms = int(in_s * 1000)
+    text = (
+        f"The function's own alarm would have rung {in_ms} ms after Carry On's, and does not. With a CARRYON_MARGIN "
+        f"below {shim.margin_ms - in_ms}ms it comes first"
+    )
+    handover.say(shim.settings, "own_alarm", "WARN", text, invocation, {"own_alarm_in_ms": in_ms})
 
 
 def _left_running(shim: Shim, started_at: float) -> list[str]:

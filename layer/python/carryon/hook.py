@@ -1,4 +1,4 @@
-"""Put the shim into the runtime client (awslambdaric) at the moment the runtime imports it."""
+"""Put the shim into the runtime client (awslambdaric), and what else has to be, at the moment it is imported."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -29,35 +30,53 @@ _PARAMETERS = (
 
 def install_on_import(settings: Settings, divide: Divide) -> None:
     """Arrange for the shim."""
-    sys.meta_path.insert(0, _Finder(settings, divide))
+    on_import(_CLIENT, lambda module: _install(module, settings, divide))
+
+
+def on_import(name: str, then: Callable[[ModuleType], None]) -> None:
+    """Have `then` called with a module of that name when it is imported, or now where it is there already."""
+    if name in sys.modules:
+        then(sys.modules[name])
+    else:
+        sys.meta_path.insert(0, _Finder(name, then))
 
 
 class _Finder:
-    """Finds the runtime client as it would have been found, and leaves no trace once it has."""
+    """Finds a module as it would have been found, and leaves no trace once it was imported."""
 
-    def __init__(self, settings: Settings, divide: Divide) -> None:
-        self._settings = settings
-        self._divide = divide
+    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
+        self._name = name
+        self._then = then
+        self._is_looking = False
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name != _CLIENT:
+        if name != self._name or self._is_looking:
             return None
-        sys.meta_path.remove(self)
-        for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None:
-                break
-        else:
-            return None
+        self._is_looking = True
+        try:
+            for finder in list(sys.meta_path):
+                spec = finder.find_spec(name, path, target) if finder is not self else None
+                if spec is not None:
+                    return self._prepare(spec)
+        finally:
+            self._is_looking = False
+        return None
+
+    def _prepare(self, spec: Any) -> Any:
         loader: Any = spec.loader
         execute = loader.exec_module
 
-        def execute_and_install(module: ModuleType) -> None:
+        def execute_and_tell(module: ModuleType) -> None:
             del loader.exec_module
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
             execute(module)
-            _install(module, self._settings, self._divide)
+            self._then(module)
 
-        loader.exec_module = execute_and_install
+        try:
+            loader.exec_module = execute_and_tell
+        except AttributeError:
+            pass  # a loader of somebody's own, who lets nobody in
         return spec
 
 

@@ -17,6 +17,7 @@ from .board import (
     FIRED,
     HANDED,
     LEFT,
+    OWN_CALLS,
     PHASE,
     REFUSED,
     RESCUED,
@@ -177,6 +178,12 @@ class Rescue:
         left_ms, margin_ms = board.span()
         where = "".join(f" in {place}" for place in own_frames(self._frames())[:1])
         time_is_up = f"Time was up{where}, {margin_ms} ms before the deadline"
+        own_calls = board.words[OWN_CALLS]
+        if own_calls:
+            from . import own_invocations
+
+            self._has_successor = True
+            return own_invocations.conclude(self._settings, invocation, event, own_calls, time_is_up)
         left = None if crashes else handover.left_of_batch(self._settings, invocation, kept)
         if left is not None:
             return handover.report(self._settings, invocation, left, time_is_up=time_is_up)

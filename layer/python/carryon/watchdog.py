@@ -155,13 +155,23 @@ class Watchdog:
         self.caller = None
         other_due, self._other_due = self._other_due, 0.0
         # Unless the function has taken the signal for itself, and would find it so without us.
+        # Of an invocation that was cut short nothing is left to ring: without us its process would have ended.
+        is_cut_short = self.fired is not None
         if _signal.getsignal(_SIGALRM) is self._handler:
             _signal.signal(_SIGALRM, self._previous)
-            if other_due:
+            if other_due and not (is_cut_short and not self._other_interval):
                 _signal.setitimer(_REAL, max(other_due - monotonic(), 0.0001), self._other_interval)
                 return
-        if self._is_other_timer(remaining, now):
+        if not is_cut_short and self._is_other_timer(remaining, now):
             _signal.setitimer(_REAL, remaining, interval)
+
+    def other_alarm_in_s(self) -> float | None:
+        """In how many seconds a timer that is not ours rings; None where there is none."""
+        now = monotonic()
+        if self._other_due:
+            return self._other_due - now
+        remaining = _signal.getitimer(_REAL)[0]
+        return remaining if self._is_other_timer(remaining, now) else None
 
     def detach(self) -> None:
         """Let go in a process that the function has forked: timers are not inherited, handlers are."""
