@@ -216,11 +216,3 @@ def end_in_a_moment(event, context):
     signal.signal(signal.SIGTERM, end)
     print("ready", flush=True)
     work_forever()
-
-
-def swallow(event, context):
-    while True:
-        try:
-            work()
-        except BaseException:
-            pass
