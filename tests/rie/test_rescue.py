@@ -149,11 +149,11 @@ def oom_score(pid):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may show a function another /proc/meminfo")
-@pytest.mark.parametrize(("available_mb", "started"), [(61, 2), (59, 1), (19, 0)])
+@pytest.mark.parametrize(("available_mb", "started"), [(21, 2), (19, 1), (11, 0)])
 def test_helpers_are_not_started_when_memory_is_short(
     available_mb, started, newest_runtime, layer, lambda_api, tmp_path
 ):
-    """No courier where there is room for little more than the function, and below that no standby."""
+    """No standby where there is room for little more than the function, and below that no courier."""
     (tmp_path / "meminfo").write_text(f"MemTotal: 131072 kB\nMemAvailable: {available_mb << 10} kB\n")
     mount = f'mount --bind {tmp_path}/meminfo /proc/meminfo && exec "$0" "$@"'
     wrapper = tmp_path / "wrapper"

@@ -6,13 +6,13 @@ What of the environment is honoured is what botocore honours; where that is not 
 from __future__ import annotations
 
 import json
-import os
 import time
 
 from . import __version__, clock, endpoints, proxies, sigv4
 from .credentials import Credentials, Source
 from .endpoints import Unknown
 from .http1 import Connection
+from .needs import why_botocore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
     from .http1 import Response
 
-# Set, they change what botocore does in ways of which nothing is known here, or that need its files.
-_BOTOCORES = (
-    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ACCOUNT_ID_ENDPOINT_MODE",
-    "AWS_DATA_PATH", "AWS_DEFAULTS_MODE", "AWS_CSM_ENABLED", "AWS_AUTH_SCHEME_PREFERENCE",
-    "AWS_SIGV4A_SIGNING_REGION_SET",
-)  # fmt: skip
-# Where its files are, and by which variable they may be elsewhere.
-_FILES = (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"))
-_MODELS = "~/.aws/models"
 # Errors that a wrong clock leads to, and how wrong AWS lets it be.
 _SKEWED = {
     "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException",
@@ -51,15 +42,9 @@ class Service:
     """
 
     def __init__(self, name: str, region: str | None, environ: Mapping[str, str]) -> None:
-        for variable in _BOTOCORES:
-            if variable in environ:
-                raise Unknown(variable)
-        for variable, usual in _FILES:
-            file = os.path.expandvars(os.path.expanduser(environ.get(variable, usual)))
-            if os.path.isfile(file):
-                raise Unknown(file)
-        if os.path.isdir(os.path.expanduser(_MODELS)):
-            raise Unknown(_MODELS)
+        reason = why_botocore(environ)
+        if reason:
+            raise Unknown(reason)
         if not region:
             raise Unknown("no region")
         self._name = name

@@ -18,8 +18,10 @@ _DEFAULT_SHARE = 0.10
 _DEFAULT_MIN_MS = 500
 _DEFAULT_MAX_MS = 5_000
 
-# Import of boto3, a client and a connection take 0.2 to 0.35 s of a full core, half of which a busy handler uses.
-_WARM_UP_MS = 1_200
+# A courier is ready after 12 to 20 ms of a full core, and with botocore 0.2 to 0.35 s, of which a busy handler uses half.
+# The rest is for other processes on the machine, and for a slow network.
+_WARM_UP_MS = 300
+_WARM_UP_LONG_MS = 1_200
 _WARM_UP_SHARE = 0.75
 _FULL_CORE_MB = 1_769
 # From the stack dump to the next process's GET /next: up to 50 ms on a full core and 550 ms at 128 MB with a busy
@@ -74,14 +76,16 @@ def until_ms(deadline_ms: int, margin: int, environ: Mapping[str, str], now_ms: 
     return max(deadline_ms - rescue * 3 // 4, last_chance)
 
 
-def warm_up_before_alarm_ms(environ: Mapping[str, str], until_alarm_ms: int) -> int:
+def warm_up_before_alarm_ms(environ: Mapping[str, str], until_alarm_ms: int, *, is_long: bool = False) -> int:
     """Time before the alarm at which a courier starts to get ready, at this function's share of a CPU.
 
     Args:
         environ: the function's environment.
         until_alarm_ms: time from the start to the alarm; not in the first quarter of it, in which most invocations end.
+        is_long: whether what has to be ready is more than a courier without botocore.
     """
-    return min(int(_WARM_UP_MS * slowness(environ)), int(until_alarm_ms * _WARM_UP_SHARE))
+    warm_up_ms = (_WARM_UP_LONG_MS if is_long else _WARM_UP_MS) * slowness(environ)
+    return min(int(warm_up_ms), int(until_alarm_ms * _WARM_UP_SHARE))
 
 
 def slowness(environ: Mapping[str, str]) -> float:

@@ -71,6 +71,7 @@ class Runtimes:
         self._start = start
         # Memory that one more takes before it is told to go.
         self.needs_kb = _NEEDS_KB if start is None else _NEEDS_KB_APART
+        self.are_programs = start is not None
 
     def fork(self) -> int:
         """Fork a standby and return its process id.

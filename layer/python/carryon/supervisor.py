@@ -28,6 +28,7 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
+from .needs import Needs
 from .processes import lives, reap, send
 from .standby import Runtimes
 
@@ -44,7 +45,7 @@ _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
 _END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 # si_code of our own timer's SIGALRM, and of what a terminal sends, which the child gets as well.
 _FROM_KERNEL = 0x80
-_COURIER_NEEDS_KB = 60 << 10
+_PLENTY_KB = 1 << 30
 # An alarm that was not seen by then was taken by somebody else; or it found the function where it cannot be raised.
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
@@ -82,6 +83,8 @@ class Supervisor:
         self._runtimes = Runtimes(child, pipe, start)
         self._settings = settings
         self._dispatch = Dispatch(board, settings, self._runtimes.leave)
+        self._needs = Needs(settings, os.environ)
+        self._warm_up_is_long = self._needs.botocore or self._runtimes.are_programs
         self._captures: Captures | None = None
         self._prepared_for = 0
         self._dumped_for = 0
@@ -241,7 +244,8 @@ class Supervisor:
         ask_in_s = None
         if phase == RUN and (self._settings.state or self._settings.event_as_left):
             ask_in_s = self._have("captures", lambda: self._ask(alarm_at_ms, left_ms, margin_ms))
-        prepare_in_s = self._in_s(-warm_up_before_alarm_ms(os.environ, left_ms - margin_ms))
+        warm_up_ms = warm_up_before_alarm_ms(os.environ, left_ms - margin_ms, is_long=self._warm_up_is_long)
+        prepare_in_s = self._in_s(-warm_up_ms)
         if prepare_in_s > 0:
             return prepare_in_s if ask_in_s is None else min(prepare_in_s, ask_in_s)
         self._prepare(alarm_at_ms)
@@ -297,10 +301,11 @@ class Supervisor:
         self._prepared_for = alarm_at_ms
         words = self._board.words
         words[ATTENDED] = 1
+        # First, as it takes the longest, and every hop needs it.
+        if _available_kb() >= self._needs.memory_kb:
+            self._have("courier", self._dispatch.warm_up)
         # What the rescue needs, while there is time: at 128 MB this import takes as long as all the rest of it.
         self._have("rescue", _import_rescue)
-        if _available_kb() >= _COURIER_NEEDS_KB:
-            self._have("courier", self._dispatch.warm_up)
         if not words[STANDBY] and _available_kb() >= self._runtimes.needs_kb:
             words[STANDBY] = self._have("standby", self._runtimes.fork) or 0
 
@@ -386,7 +391,7 @@ def _available_kb() -> int:
                     return int(line.split()[1])
     except OSError:
         pass
-    return _COURIER_NEEDS_KB
+    return _PLENTY_KB
 
 
 def _end_as(status: int) -> int:
