@@ -15,6 +15,8 @@ from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 
 TIMEOUT_S = 3
+# So small that the helpers start 1.2 s before the alarm.
+SOON_MB = 442
 MARGIN_MS = 500
 
 
@@ -132,7 +134,8 @@ def test_helpers_are_the_first_to_go_when_memory_is_short_and_gone_with_the_invo
     newest_runtime, layer, lambda_api
 ):
     """The OOM killer takes the courier before the function."""
-    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=continuing(lambda_api)) as function:
+    options = {"layer": layer, "env": continuing(lambda_api), "memory_mb": SOON_MB}
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", **options) as function:
         function.invoke({"do": "echo"})
         running = function.begin({"do": "nap", "seconds": 2.2})
         helpers = attendants(function)
@@ -160,7 +163,7 @@ def test_helpers_are_not_started_when_memory_is_short(
     wrapper.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{mount}' \"$@\"\n")
     wrapper.chmod(0o755)
     env = continuing(lambda_api, CARRYON_NEXT_WRAPPER=str(wrapper))
-    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=env) as function:
+    with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=env, memory_mb=SOON_MB) as function:
         function.invoke({"do": "echo"})
         running = function.begin({"do": "nap", "seconds": 2.2})
         most = 0

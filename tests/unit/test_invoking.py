@@ -11,7 +11,7 @@ from unittest import mock
 import botocore.auth
 import pytest
 
-from carryon import aws, invoking, tls
+from carryon import aws, invoking, needs, tls
 from carryon.credentials import NoCredentials
 from carryon.endpoints import Unknown
 from carryon.http1 import NotTrusted, ProxyFailed
@@ -165,7 +165,7 @@ def test_a_clock_that_is_right_is_no_reason_to_ask_again(environ):
 @pytest.mark.parametrize(
     ("env", "why"),
     [
-        *[({name: "x"}, name) for name in aws._BOTOCORES],
+        *[({name: "x"}, name) for name in needs._BOTOCORES],
         ({"AWS_CONFIG_FILE": __file__}, __file__),
         ({"AWS_SHARED_CREDENTIALS_FILE": "$FOLDER/test_invoking.py", "FOLDER": os.path.dirname(__file__)}, __file__),
         ({"AWS_ACCESS_KEY_ID": ""}, "no credentials in the environment"),

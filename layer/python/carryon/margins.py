@@ -18,7 +18,7 @@ _DEFAULT_SHARE = 0.10
 _DEFAULT_MIN_MS = 500
 _DEFAULT_MAX_MS = 5_000
 
-# A courier is ready after 12 to 20 ms of a full core, and with botocore 0.2 to 0.35 s, of which a busy handler uses half.
+# A courier is ready after 12 to 20 ms of a full core, 0.2 to 0.35 s with botocore; a busy handler takes half of it.
 # The rest is for other processes on the machine, and for a slow network.
 _WARM_UP_MS = 300
 _WARM_UP_LONG_MS = 1_200
