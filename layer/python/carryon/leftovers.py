@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .board import Board
 
-_WORKERS = ("/concurrent/futures/thread.py", "/multiprocessing/pool.py")
+WORKERS = ("/concurrent/futures/thread.py", "/multiprocessing/pool.py")
 # Of the start times in /proc.
 _TICK_S = 0.02
 
@@ -44,7 +44,7 @@ def _threads(since: float) -> Iterator[str]:
             continue
         is_new = processes.started_at(f"self/task/{thread.native_id}") >= since
         files = [at.f_code.co_filename for at in _outwards(frame)]
-        if (is_new or any(file.endswith(_WORKERS) for file in files)) and any(map(is_own, files)):
+        if (is_new or any(file.endswith(WORKERS) for file in files)) and any(map(is_own, files)):
             yield f"thread {thread.name}"
 
 

@@ -28,7 +28,7 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import send
+from .processes import handles, send
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -202,7 +202,8 @@ class Supervisor:
             dump_in_s = min(dump_in_s, ask_in_s)
         understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
         if understudy_in_s <= 0:
-            os.kill(self._child, UNDERSTUDY_SIGNAL)
+            if handles(self._child, UNDERSTUDY_SIGNAL):
+                os.kill(self._child, UNDERSTUDY_SIGNAL)
             understudy_in_s = _UNDERSTUDY_AGAIN_S
         return min(understudy_in_s, dump_in_s)
 
@@ -211,7 +212,7 @@ class Supervisor:
         if self._captures is None:
             from .captures import Captures
 
-            self._captures = Captures(self._in_s)
+            self._captures = Captures(self._in_s, self._board.words)
         return self._captures.tend(self._child, alarm_at_ms, left_ms, margin_ms)
 
     def _dump(self, alarm_at_ms: int, within_s: float) -> None:
