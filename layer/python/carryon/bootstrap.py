@@ -286,6 +286,7 @@ class Shim:
             armed = False
             reason = "the handler is not called in the main thread"
         except Exception as error:
+            self.watchdog.phase = watchdog.OFF
             self.watchdog.disarm()
             armed = False
             reason = f"it could not be set: {error!r}"

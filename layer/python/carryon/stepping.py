@@ -163,9 +163,9 @@ class Tracing:
         """Leave no trace; may be called again."""
         self._has_ended = True
         self._offsets = {}
-        tracer, self._tracer = self._tracer, None
-        if tracer is not None and sys.gettrace() is tracer:
+        if self._tracer is not None and sys.gettrace() is self._tracer:
             sys.settrace(None)
+        self._tracer = None
         if sys.gettrace() is not None:
             return
         inner = sys._getframe()

@@ -143,13 +143,12 @@ class Watchdog:
         if delay < _RETRY_S:
             delay = _RETRY_S
         self._due_from = monotonic() + delay
-        remaining, interval = _signal.setitimer(_REAL, delay)
-        self.due = monotonic() + delay
+        # Before it is stopped: nothing that fails in between is to lose it.
+        remaining, interval = _signal.getitimer(_REAL)
         if remaining:
-            self._other_due = self.due - delay + remaining
-            self._other_interval = interval
-            if remaining < delay:
-                _signal.setitimer(_REAL, remaining)
+            self._other_due, self._other_interval = self._due_from - delay + remaining, interval
+        _signal.setitimer(_REAL, min(remaining or delay, delay))
+        self.due = monotonic() + delay
         return True
 
     def disarm(self) -> None:
@@ -404,8 +403,11 @@ class Watchdog:
 
     def _on_unraisable(self, unraisable: Any) -> None:
         """A destructor or a weak reference's callback was interrupted, from which no exception gets out."""
-        error = unraisable.exc_value
-        if error is None or self.fired is None or error is not self.fired() or self.phase != FIRED:
+        try:
+            is_lost = self._is_lost(unraisable.exc_value)
+        except Exception:
+            is_lost = self._is_lost(unraisable.exc_value)
+        if not is_lost:
             self._unraisable_before(unraisable)
             return
         try:
@@ -418,6 +420,9 @@ class Watchdog:
         except Exception:
             self._forget_raised()
             self._recover()
+
+    def _is_lost(self, error: BaseException | None) -> bool:
+        return error is not None and self.phase == FIRED and self.fired is not None and error is self.fired()
 
     def _trace(self, frame: FrameType | None) -> None:
         """Raise at the next line of that frame, or no longer, unless somebody else is tracing."""
