@@ -14,14 +14,14 @@ PYTHONS = {runtime.version: runtime.python for runtime in RUNTIMES}
 
 
 @pytest.fixture(name="run", params=PYTHONS or [None])
-def _run(request):
+def _run(request, tmp_path):
     """Runs a case by each Python; returns answer, signals and captures of each of three invocations."""
     assert request.param, "no runtime to test with: ./build.sh setup"
 
     def run(case):
         result = subprocess.run(
             [PYTHONS[request.param], TRACED, case],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": "/var/task"},
+            env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": str(tmp_path)},
             capture_output=True,
             text=True,
             timeout=120,
@@ -47,7 +47,7 @@ def test_what_the_function_deletes_is_gone(case, run):
 
     assert [answer for answer, _, _ in answers] == [0] * 3
     # It was looked at.
-    assert min(captures for _, _, captures in answers) > 0
+    assert min(captures for _, _, captures in answers) > 20
 
 
 def test_whoever_begins_to_trace_goes_on(run):

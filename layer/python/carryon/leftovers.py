@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import get_ident
 from functools import cache
 
 from . import processes
@@ -38,6 +39,8 @@ def _threads(since: float) -> Iterator[str]:
     if threading is None:
         return
     frames = sys._current_frames()
+    # This very frame, which would keep itself.
+    frames.pop(get_ident(), None)
     for thread in threading.enumerate():
         frame = frames.get(thread.ident)
         if thread is threading.main_thread() or frame is None:

@@ -53,9 +53,11 @@ def _nobody_shares() -> bool:
     Behind a trace function the interpreter sets all variables of the frame to what they were before it, also those that
     a function in another thread has as `nonlocal`.
     """
-    own = get_ident()
-    for thread, innermost in sys._current_frames().items():
-        at: FrameType | None = innermost if thread != own else None
+    threads = sys._current_frames()
+    # This very frame, which would keep itself and all that called it.
+    del threads[get_ident()]
+    for innermost in threads.values():
+        at: FrameType | None = innermost
         while at is not None:
             code = at.f_code
             if code.co_cellvars or code.co_freevars or _works_for_function(code.co_filename):

@@ -207,7 +207,7 @@ SCENARIOS = ["captured", "alarm", "entering", "destructor", "shield", "understud
 
 function = types.ModuleType("function")
 sys.modules["function"] = function
-function.__file__ = "/var/task/function.py"
+function.__file__ = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "function.py")
 exec(compile(FUNCTION, function.__file__, "exec"), vars(function))
 
 

@@ -35,7 +35,7 @@ def turns(count):
         b += 1
 
 
-def shared(ref):
+def shared(ref, context):
     """Another thread counts in a variable of the frame that is traced."""
     global a, b
     counted = 0
@@ -62,7 +62,7 @@ def shared(ref):
     return counted - expected_at_end[0]
 
 
-def deleted(ref):
+def deleted(ref, context):
     """What it deletes is gone at once."""
     global a, b
     lived = 0
@@ -77,9 +77,10 @@ def deleted(ref):
     return lived
 
 
-def passed_on(ref):
+def passed_on(ref, context):
     """The same for what is passed on to a function that is called meanwhile, and for one that goes on."""
-    def work(large):
+    def work(box):
+        large = box.pop()
         gone = ref(large)
         del large
         return gone() is not None
@@ -90,11 +91,11 @@ def passed_on(ref):
         a += 1
         capture()
         b += 1
-        lived += work(Large())
+        lived += work([Large()])
     return lived
 
 
-def tracing(ref):
+def tracing(ref, context):
     """It begins to trace while somebody looks for a place."""
     def tracer(*_):
         return None
@@ -107,7 +108,7 @@ def tracing(ref):
     return kept
 
 
-def profiling(ref):
+def profiling(ref, context):
     """It looks at each call."""
     seen = []
     sys.setprofile(lambda frame, event, _: event == "call" and seen.append(frame.f_code.co_filename))
@@ -116,7 +117,7 @@ def profiling(ref):
     return sum("/carryon/" in file for file in seen)
 
 
-def locals_kept(ref):
+def locals_kept(ref, context):
     """It has asked for its locals, and put something into what it got."""
     global a, b
     names = locals()
@@ -130,7 +131,7 @@ def locals_kept(ref):
 
 function = types.ModuleType("function")
 sys.modules["function"] = function
-function.__file__ = "/var/task/function.py"
+function.__file__ = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "function.py")
 exec(compile(FUNCTION, function.__file__, "exec"), vars(function))
 
 
