@@ -42,7 +42,7 @@ def test_no_variable_of_another_thread_is_set_back(run):
 
 @pytest.mark.parametrize("case", ["deleted", "passed_on"])
 def test_what_the_function_deletes_is_gone(case, run):
-    """A frame that was asked for its locals would keep them, until Python 3.12."""
+    """A frame that was asked for its locals would keep them until it ends, before Python 3.13."""
     answers = run(case)
 
     assert [answer for answer, _, _ in answers] == [0] * 3

@@ -63,17 +63,18 @@ def shared(ref, context):
 
 
 def deleted(ref, context):
-    """What it deletes is gone at once."""
+    """What it deletes is gone, at the latest when a search for a place has ended."""
     global a, b
     lived = 0
+    gone = None
     for _ in range(30):
+        lived += gone is not None and gone() is not None
         large = Large()
         gone = ref(large)
         a += 1
         capture()
         b += 1
         del large
-        lived += gone() is not None
     return lived
 
 
