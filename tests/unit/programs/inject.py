@@ -127,15 +127,13 @@ a = b = 0
 ring = None
 
 
-def loop(at, number, is_long=False):
+def loop(at, number, turns=300):
     global a, b
-    a = b = turn = 0
-    ends_at = time.monotonic() + 0.5
-    while turn < 300 or is_long and time.monotonic() < ends_at:
+    a = b = 0
+    for turn in range(turns):
         a += 1
         if turn == at:
             ring(number)
-        turn += 1
         b += 1
     return a - b
 
@@ -149,7 +147,7 @@ def in_time(event, context):
 
 
 def alarm(event, context):
-    return loop(50, signal.SIGALRM, True)
+    return loop(50, signal.SIGALRM, 500_000)
 
 
 class Entered:
@@ -165,7 +163,7 @@ class Entered:
 
 def entering(event, context):
     with Entered(signal.SIGALRM):
-        return loop(-1, 0, True)
+        return loop(-1, 0, 500_000)
 
 
 class Destroyed:
@@ -177,26 +175,26 @@ class Destroyed:
 
 def destructor(event, context):
     Destroyed()
-    return loop(-1, 0, True)
+    return loop(-1, 0, 500_000)
 
 
 def shield(event, context):
     with carryon.shield():
         ring(signal.SIGALRM)
-    return loop(-1, 0, True)
+    return loop(-1, 0, 500_000)
 
 
 def understudy(event, context):
     before = signal.signal(signal.SIGALRM, lambda *_: None)
     try:
-        return loop(50, 41, True)
+        return loop(50, 41, 500_000)
     finally:
         signal.signal(signal.SIGALRM, before)
 
 
 def in_event_loop(event, context):
     async def work():
-        return loop(50, signal.SIGALRM, True)
+        return loop(50, signal.SIGALRM, 500_000)
 
     return asyncio.run(work())
 
