@@ -59,8 +59,9 @@ def handler(event, context):
         try:
             nested(event)
         except BaseException:
-            # Within the handler too, its frames have ended.
-            return {"held": left["held"]() is not None, "locked": bool(lock())}
+            pass
+        # Within the handler too, those frames have ended.
+        return {"held": left["held"]() is not None, "locked": bool(lock())}
     if how == "replaced":
         try:
             nested(event)
