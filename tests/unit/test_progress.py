@@ -353,7 +353,7 @@ def test_the_alarm_waits_for_the_end_of_a_shielded_block(monkeypatch):
 
     _, error = call(one.watchdog, handler, 0.012)
 
-    assert error is one.watchdog.fired
+    assert error is one.watchdog.fired()
     assert steps[-1] == "second"
     assert len(steps) <= 8
 
@@ -371,7 +371,7 @@ def test_an_error_in_a_shielded_block_is_that_error(monkeypatch):
         except LookupError:
             spin(30)
 
-    assert call(one.watchdog, handler, 0.01)[1] is one.watchdog.fired
+    assert call(one.watchdog, handler, 0.01)[1] is one.watchdog.fired()
 
 
 def test_the_time_until_the_alarm_is_told(monkeypatch):

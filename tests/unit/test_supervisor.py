@@ -16,17 +16,21 @@ from tests.support.processes import state
 # Such that no busy machine comes near to where the supervisor takes over.
 MARGIN_MS = 10_000
 LEFT_MS = 100_000
+OURS = (boards.UNDERSTUDY_SIGNAL, boards.DUMP_SIGNAL, boards.CAPTURE_SIGNAL)
 
 
 @pytest.fixture(name="child")
 def _child():
-    """Stands for a runtime: counts the signals it gets."""
+    """Stands for a runtime: handles the signals it gets, and counts them."""
     # Before the fork: a signal that comes earlier would end it.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    before = [signal.signal(number, lambda *_: None) for number in OURS]
     pid = os.fork()
     if not pid:
         while True:
             signal.pause()
+    for number, handler in zip(OURS, before, strict=True):
+        signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     yield pid
     os.kill(pid, signal.SIGKILL)

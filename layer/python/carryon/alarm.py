@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import carryon
 
 from . import margins, stepping
-from .board import FIRED, PHASE
+from .board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
 from .handlers import better_place
 from .progress import BOUNDARY, EARLIER, WHOLE, NotCarried
 
@@ -60,10 +61,11 @@ class Alarm:
                 return (shim.margin_ms - margins.rescue_ms(shim.margin_ms, os.environ)) * _SHARE / 1000
             if self._known is None and not steps_on and self._step_on(frame):
                 return _STEP_S
+            return 0.0
         except Exception:
             # Never worse than without: whatever the search has met, the alarm is raised.
             self.stop()
-        return 0.0
+            return 0.0
 
     def capture(self, frame: FrameType) -> None:
         """Capture the state where it is next whole, for a process that will be stuck, or where nothing is proved then.
@@ -73,6 +75,10 @@ class Alarm:
         shim, points = self._shim, self._points
         if points is None or shim.board is None or frame.f_code.co_filename.startswith(_PACKAGE) or points.is_seeking:
             return
+        if sys.gettrace() is not None or sys.getprofile() is not None:
+            # Whoever looks at each call is to see no more than this one.
+            shim.board.words[CAPTURE_AFTER_MS] = NEVER_MS
+            return
         now, alarm_at = time.time(), shim.watchdog.alarm_at
         if self._captures_of != alarm_at:
             self._captures_of = alarm_at
@@ -80,7 +86,13 @@ class Alarm:
         left_ms, margin_ms = shim.board.span()
         allowed_s = (left_ms - margin_ms) / 1000 * _CAPTURES_SHARE - points.spent_s
         last_took_s = points.spent_s - self._spent_before_s
-        if allowed_s <= 0 or (now - self._captured_at) * allowed_s < last_took_s * (alarm_at - now):
+        if allowed_s <= 0:
+            shim.board.words[CAPTURE_AFTER_MS] = NEVER_MS
+            return
+        wanted_at = (self._captured_at * allowed_s + last_took_s * alarm_at) / (allowed_s + last_took_s)
+        if now < wanted_at:
+            # No signal before that, which somebody might notice for nothing.
+            shim.board.words[CAPTURE_AFTER_MS] = int((time.monotonic() + wanted_at - now) * 1000)
             return
         self._captured_at, self._spent_before_s = now, points.spent_s
         self._known = None
@@ -109,10 +121,10 @@ class Alarm:
         return self._known
 
     def stop(self) -> None:
-        """Look no more."""
-        stepper, self._stepper = self._stepper, None
-        if stepper is not None:
-            stepper.stop()
+        """Look no more; may be called again."""
+        if self._stepper is not None:
+            self._stepper.stop()
+            self._stepper = None
         if self._points is not None:
             self._points.stop()
 

@@ -27,7 +27,8 @@ SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
 SENDER = 13  # process id of the courier that has begun with the last one
 COMPLETE = 14  # 1: the function has said that the work of the invocation is done
 OWN_CALLS = 15  # how that stands which the function sends to itself, as own_invocations.py counts; 0: nothing
-_SIZES = 16  # of the texts, by their numbers
+CAPTURE_AFTER_MS = 16  # when the process takes part in a capture again, on the monotonic clock
+_SIZES = 17  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
@@ -48,6 +49,9 @@ UNDERSTUDY_SIGNAL = 41
 DUMP_SIGNAL = 42
 # Sent to the runtime process: capture the state at the next place at which it is whole.
 CAPTURE_SIGNAL = 43
+
+# As CAPTURE_AFTER_MS: not in this invocation.
+NEVER_MS = 1 << 62
 
 EVENT_MAX = ORDER_MAX = FACTS_MAX = STATE_MAX = RESULT_MAX = 8 << 20  # more than the 6 MB that Lambda delivers
 _TEXT_MAX = 3_072

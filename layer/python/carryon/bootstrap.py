@@ -16,7 +16,7 @@ from functools import partial
 import carryon
 
 from . import envelope, hook, innermost, margins, watchdog
-from .board import ALARM_AT_MS, ATTENDED, FIRED, PHASE, RUN
+from .board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, PHASE, RESCUED, RUN
 from .invocation import Invocation, facts
 
 TYPE_CHECKING = False
@@ -38,6 +38,7 @@ _RAW, _CARRIED = 3, 4  # in what was received
 _BEHIND = 4  # the parameters up to the event
 _PACKAGE = os.path.dirname(__file__) + "/"
 _STACK_MAX = 64
+_POLL_S = 0.01
 
 
 class Shim:
@@ -86,8 +87,10 @@ class Shim:
         names = client.handle_event_request.__code__.co_varnames
         self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
         self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
-        # What is known of the state that travels, once an alarm was raised; one of alarm.py's words.
+        # What is known of the state that travels, once an alarm was raised; one of progress.py's words. The second is
+        # where that could not be found out.
         self.state_known: str | None = None
+        self._state_unknown = "earlier" if settings.state or settings.event_as_left else None
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
@@ -279,10 +282,19 @@ class Shim:
                 return result
             failure = None
 
-        from . import ending
-
         self.board_is_used = True
-        return ending.conclude(self, ending.Ending(Invocation(*received), event, context, now, result, failure))
+        try:
+            try:
+                from . import ending
+            except Exception:
+                # No descriptor may be free, or imports may be guarded.
+                self._leave_to_supervisor()
+                raise
+            return ending.conclude(self, ending.Ending(Invocation(*received), event, context, now, result, failure))
+        finally:
+            # The failure's traceback has this frame, and whatever the handler's frames hold is to end with them.
+            failure = result = self.event = self.batch = None
+            del event, context, handler
 
     def invoke_opened(
         self, handler: Callable[[Any, Any], Any], invocation: Invocation, event: Any, context: Any
@@ -307,12 +319,19 @@ class Shim:
 
             if not beginning.begin(self, Invocation(*received), left_ms):
                 return False
+        self.state_known = self._state_unknown
+        self.stack = []
         try:
             armed = self.watchdog.arm(caller, now, alarm_at_ms / 1000)
             reason = "SIGALRM is in use outside Python"
         except ValueError:
             armed = False
             reason = "the handler is not called in the main thread"
+        except Exception as error:
+            self.watchdog.phase = watchdog.OFF
+            self.watchdog.disarm()
+            armed = False
+            reason = f"it could not be set: {error!r}"
         if not armed:
             from . import beginning
 
@@ -333,12 +352,12 @@ class Shim:
             board.wake_supervisor()
 
     def _detach(self) -> None:
-        if self.board is not None and self.board.stacks >= 0:
+        self.watchdog.detach()
+        board, self.board = self.board, None
+        if board is not None and board.stacks >= 0:
             from . import stacks
 
             stacks.write_no_more()
-        self.board = None
-        self.watchdog.detach()
 
     def _error(self, in_event_loop: bool) -> BaseException:
         if self.settings.raise_timeout_error:
@@ -348,10 +367,25 @@ class Shim:
     def _note_end(self, error: BaseException) -> None:
         """The runtime client lets it through, and the process ends of it; the supervisor will be asked why."""
         self.board_is_used = True
-        if self.board is not None:
-            from traceback import format_exception
+        try:
+            if self.board is not None:
+                from traceback import format_exception
 
-            self.board.put_stack("".join(format_exception(error)))
+                self.board.put_stack("".join(format_exception(error)))
+        except Exception:
+            return  # it ends all the same
+
+    def _leave_to_supervisor(self) -> None:
+        """Have the supervisor stop this process and hand over; returns only if it cannot."""
+        board = self.board
+        if board is None:
+            return
+        lines = [f'  File "{code.co_filename}", line {line}, in {code.co_name}\n' for code, line in self.stack]
+        board.put_stack("".join(reversed(lines)))
+        board.words[PHASE] = LEFT
+        board.wake_supervisor()
+        while board.words[PHASE] in (LEFT, RESCUED):
+            time.sleep(_POLL_S)
 
     def _put_off(self, frame: FrameType, is_first: bool) -> float:
         """Look for a better place than the one that the alarm has found; returns for how many seconds at most."""
@@ -372,7 +406,8 @@ class Shim:
         return self._alarm
 
     def _call_off(self) -> None:
-        self._alarm.stop()
+        if self._alarm is not None:
+            self._alarm.stop()
 
     def _note_where(self, frame: FrameType) -> None:
         """Note where the alarm is raised, and which state travels; runs in the signal handler or while stepping."""
@@ -387,7 +422,7 @@ class Shim:
         if board is not None:
             board.words[PHASE] = FIRED
         self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
-        self.state_known = self._alarm.settle(frame)
+        self.state_known = self._get_alarm().settle(frame)
 
     def _note_swallowed(self) -> None:
         if self.board is not None:

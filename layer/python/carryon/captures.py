@@ -5,9 +5,11 @@ A timer of the process's own could be taken by somebody, and another thread coul
 
 from __future__ import annotations
 
+import time
+
 from . import waits
-from .board import CAPTURE_SIGNAL
-from .processes import send
+from .board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL
+from .processes import handles, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +30,12 @@ class Captures:
 
     Args:
         in_s: seconds until so many milliseconds after the alarm of the invocation that is running.
+        words: the board's.
     """
 
-    def __init__(self, in_s: Callable[[int], float]) -> None:
+    def __init__(self, in_s: Callable[[int], float], words: memoryview) -> None:
         self._in_s = in_s
+        self._words = words
         self._asked_for = 0
         self._next_ms = 0
 
@@ -46,14 +50,18 @@ class Captures:
         """
         if self._asked_for != alarm_at_ms:
             self._asked_for = alarm_at_ms
+            self._words[CAPTURE_AFTER_MS] = 0
             self._next_ms = -int(left_ms * (1 - _FROM) - margin_ms)
         if self._next_ms >= 0 or self._in_s(0) <= 0:
             return None
         next_in_s = self._in_s(self._next_ms)
         if next_in_s > 0:
             return next_in_s
+        wanted_in_s = self._words[CAPTURE_AFTER_MS] / 1000 - time.monotonic()
+        if wanted_in_s > 0:
+            return wanted_in_s if wanted_in_s < self._in_s(0) else None
         every_ms = max(int(left_ms * _EVERY), _EVERY_MIN_MS)
-        if not waits.are_left_alone(child):
+        if not (waits.are_left_alone(child) and handles(child, CAPTURE_SIGNAL, at_once=True)):
             return every_ms * _AGAIN / 1000
         send([child], CAPTURE_SIGNAL)
         # A supervisor that has had no CPU does not make up for what it has missed.

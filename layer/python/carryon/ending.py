@@ -55,7 +55,11 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         shim.finish_board()
         if failure is None or isinstance(failure, carryon.TimeIsUp):
             return result
-        raise failure
+        try:
+            raise failure
+        finally:
+            # Its traceback has this frame now.
+            del failure, ending
     left = handover.left_of_batch(settings, invocation, progress)
     if failure is None and not (left or left is None and settings.to and settings.max_hops):
         shim.finish_board()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import get_ident
 from functools import cache
 
 from . import processes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from .board import Board
 
-_WORKERS = ("/concurrent/futures/thread.py", "/multiprocessing/pool.py")
+WORKERS = ("/concurrent/futures/thread.py", "/multiprocessing/pool.py")
 # Of the start times in /proc.
 _TICK_S = 0.02
 
@@ -38,13 +39,15 @@ def _threads(since: float) -> Iterator[str]:
     if threading is None:
         return
     frames = sys._current_frames()
+    # This very frame, which would keep itself.
+    frames.pop(get_ident(), None)
     for thread in threading.enumerate():
         frame = frames.get(thread.ident)
         if thread is threading.main_thread() or frame is None:
             continue
         is_new = processes.started_at(f"self/task/{thread.native_id}") >= since
         files = [at.f_code.co_filename for at in _outwards(frame)]
-        if (is_new or any(file.endswith(_WORKERS) for file in files)) and any(map(is_own, files)):
+        if (is_new or any(file.endswith(WORKERS) for file in files)) and any(map(is_own, files)):
             yield f"thread {thread.name}"
 
 

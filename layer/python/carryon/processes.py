@@ -15,6 +15,8 @@ _STOP_WITHIN_S = 0.05
 _POLL_S = 0.001
 _PR_SET_CHILD_SUBREAPER = 36
 _READ_MAX = 4_096
+# Of /proc/PID/status: the signals that the first thread blocks, and those that the process handles.
+_MASKS = (b"SigBlk:", b"SigCgt:")
 # Of /proc/PID/stat, counted after the command's name: state, parent, start in clock ticks since the boot.
 _STATE, _PARENT, _STARTED = 0, 1, 19
 
@@ -104,6 +106,13 @@ def reap(pid: int) -> bool:
         return os.waitpid(pid, os.WNOHANG)[0] != 0
     except OSError:
         return True
+
+
+def handles(pid: int, number: int, at_once: bool = False) -> bool:
+    """Whether a process handles a signal, `at_once`: and does not have it blocked; False if unknown."""
+    masks = {line[:6]: int(line[7:], 16) for line in _read(f"{pid}/status").splitlines() if line.startswith(_MASKS)}
+    bit = 1 << (number - 1)
+    return bool(masks.get(b"SigCgt", 0) & bit) and not (at_once and masks.get(b"SigBlk", 0) & bit)
 
 
 def stat(path: str) -> list[str]:

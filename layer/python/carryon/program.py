@@ -8,6 +8,7 @@ import sys
 from . import loops, touches
 from .bytecode import Flow
 from .leftovers import is_own
+from .snapshots import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Program:
         for frame in frames:
             own = self.of(frame)
             if own is not None and objects:
-                held = {name for name, value in frame.f_locals.items() if id(value) in objects}
+                held = {name for name, value in read(frame).items() if id(value) in objects}
                 self._is_settled = self._is_settled and held <= own.held_locals
                 own.held_locals |= held
         if objects:
@@ -311,7 +312,7 @@ def _held_by_locals(code: CodeType, frames: list[FrameType]) -> int:
         id(value)
         for frame in frames
         if any(one is code for one in frame.f_code.co_consts)
-        for value in frame.f_locals.values()
+        for value in read(frame).values()
         if type(value) is _FUNCTION and value.__code__ is code
     }
     return len(held)

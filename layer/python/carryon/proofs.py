@@ -25,10 +25,11 @@ def stack(frame: FrameType | None, caller: FrameType | None = None) -> list[Fram
 def nobody_else_writes(program: Program, frames: list[FrameType]) -> bool:
     """Whether no writer runs in another thread, none is suspended, and none can be called without its name."""
     others = []
-    own = get_ident()
-    for thread, frame in sys._current_frames().items():
-        if thread != own:
-            others.extend(stack(frame))
+    threads = sys._current_frames()
+    # This very frame, which would keep itself and all that called it.
+    del threads[get_ident()]
+    for frame in threads.values():
+        others.extend(stack(frame))
     if any(program.writes(frame.f_code) for frame in others):
         return False
     return not (program.calls_are_hidden or program.may_be_suspended([*frames, *others]))

@@ -9,6 +9,7 @@ from . import boundary, proofs, stepping
 from .contents import DEEP, contents
 from .handlers import covered_from
 from .program import Program, functions_of
+from .snapshots import read
 from .touches import Known
 
 TYPE_CHECKING = False
@@ -117,18 +118,18 @@ class SafePoints:
         return boundary.is_untouched(program, frames, boundary.find(program, frames))
 
     def stop(self) -> None:
-        """Look no more."""
-        stepper, self._stepper = self._stepper, None
+        """Look no more; may be called again."""
         self._target = self._leaving_at = None
-        if stepper is not None:
-            stepper.stop()
-            self.spent_s += stepper.taken_s
+        if self._stepper is not None:
+            self._stepper.stop()
+            self.spent_s += self._stepper.taken_s
+            self._stepper = None
 
     def _know(self, frames: list[FrameType]) -> Program:
         variables = self._state.variables() if self._state is not None else []
         values = [module.get(name) for module, function, name in variables if function is None]
         for _, function, name in variables:
-            values += [frame.f_locals.get(name) for frame in frames if frame.f_code.co_name == function]
+            values += [read(frame).get(name) for frame in frames if frame.f_code.co_name == function]
         kind, objects = contents([*values, self._event()])
         basis = kind, len(sys.modules), *(functions_of(module) for module, _, _ in variables)
         if self._program is None or basis != self._basis:
@@ -178,25 +179,29 @@ class SafePoints:
         return self._program.conclude(id(own), boundary.turning, own, own.loops)
 
     def _reached(self, frame: FrameType, offset: int) -> None:
-        self._dog.is_busy = True
-        began = perf_counter()
         try:
+            self._dog.is_busy = True
+            began = perf_counter()
             come_to = self._look_at(frame, offset)
+            if self._once:
+                taken_s = perf_counter() - began
+                self.spent_s += taken_s
+                self._searched_s += taken_s
+                if self._searched_s > _SEARCH_MAX_S:
+                    self.stop()
+            if come_to == NOW:
+                self.stop()
+            self._dog.is_busy = False
         except Exception:
             # Whatever is wrong with the search: the alarm is raised when its time to wait is over.
-            self.stop()
-            come_to = NOTHING
-        finally:
             self._dog.is_busy = False
-        if self._once:
-            taken_s = perf_counter() - began
-            self.spent_s += taken_s
-            self._searched_s += taken_s
-            if self._searched_s > _SEARCH_MAX_S:
-                self.stop()
+            self.stop()
+            return
+        except BaseException:
+            self._dog.is_busy = False
+            raise
         # Not in the block above, which would catch it.
         if come_to == NOW:
-            self.stop()
             self._dog.leave(frame)
 
     def _look_at(self, frame: FrameType, offset: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal
 import os
 import time
 
@@ -19,6 +20,8 @@ def write_on_signal(descriptor: int) -> None:
     """Have this process write its threads' stacks there on DUMP_SIGNAL and when it crashes."""
     import faulthandler
 
+    # What faulthandler goes back to, as the interpreter ends: the signal may still come then.
+    _signal.signal(DUMP_SIGNAL, _signal.SIG_IGN)
     faulthandler.register(DUMP_SIGNAL, file=descriptor, all_threads=True, chain=False)
     if not faulthandler.is_enabled():
         faulthandler.enable(file=descriptor, all_threads=True)
@@ -30,14 +33,22 @@ def write_no_more() -> None:
     import faulthandler
 
     faulthandler.unregister(DUMP_SIGNAL)
+    # What is ignored stays so over an exec.
+    if _signal.getsignal(DUMP_SIGNAL) is _signal.SIG_IGN:
+        _signal.signal(DUMP_SIGNAL, _signal.SIG_DFL)
     if _enabled_for:
         _enabled_for.clear()
         faulthandler.disable()
 
 
 def ask(pid: int, descriptor: int, within_s: float) -> None:
-    """Have a process write its stacks, and wait until it has."""
+    """Have a process write its stacks, and wait until it has, unless it does not know the signal."""
+    # Not at the top: the runtime process, which imports this too, never asks.
+    from .processes import handles
+
     forget(descriptor)
+    if not handles(pid, DUMP_SIGNAL):
+        return
     try:
         os.kill(pid, DUMP_SIGNAL)
     except OSError:

@@ -157,9 +157,13 @@ class _Variable:
             frame = frame.f_back
         if frame is None:
             raise LookupError(f"no function {self.function} of module {self.module} was running")
-        if self.name not in frame.f_locals:
+        # Not at the top: no cold start needs it.
+        from .snapshots import read
+
+        found = read(frame)
+        if self.name not in found:
             raise LookupError(f"function {self.function} had no such local yet")
-        return frame.f_locals[self.name]
+        return found[self.name]
 
 
 def _globals(module: str) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """Follow code that is running, until it comes to one of some places.
 
 From Python 3.12 on by events of sys.monitoring that are local to the code objects, which no debugger or coverage tool
-notices; before that by a trace function, and only where nobody else has one.
+notices; before that by a trace function, and only where nobody else has one, nor shares a variable with what is traced.
 """
 
 from __future__ import annotations
 
 import sys
-from _thread import get_ident
+from _thread import _count, get_ident
 from collections import namedtuple
+
+from . import TimeIsUp
+from .snapshots import TRACERS, forget
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ Watched = namedtuple("Watched", "code")
 _TOOLS = (3, 4)
 # Measured, a step of a trace function.
 _STEP_S = 0.5e-6
+# Of co_flags: a generator or coroutine.
+_SUSPENDS = 0x20 | 0x80 | 0x100 | 0x200
 _NAME = "carryon"
 
 
@@ -39,7 +44,33 @@ def start(reached: Reached, steps_max: int = 1 << 60) -> Monitoring | Tracing | 
     if _monitoring is not None:
         tool = next((one for one in _TOOLS if _monitoring.get_tool(one) is None), None)
         return None if tool is None else Monitoring(tool, reached)
-    return None if sys.gettrace() is not None else Tracing(reached, steps_max)
+    return Tracing(reached, steps_max) if sys.gettrace() is None and _nobody_shares() else None
+
+
+def _nobody_shares() -> bool:
+    """Whether no other thread can be expected to set a variable of a frame that is traced here.
+
+    Behind a trace function the interpreter sets all variables of the frame to what they were before it, also those that
+    a function in another thread has as `nonlocal`.
+    """
+    threads = sys._current_frames()
+    # This very frame, which would keep itself and all that called it.
+    del threads[get_ident()]
+    for innermost in threads.values():
+        at: FrameType | None = innermost
+        while at is not None:
+            code = at.f_code
+            if code.co_cellvars or code.co_freevars or _works_for_function(code.co_filename):
+                return False
+            at = at.f_back
+    return True
+
+
+def _works_for_function(file: str) -> bool:
+    # Most functions have one thread.
+    from .leftovers import WORKERS, is_own
+
+    return file.endswith(WORKERS) or is_own(file)
 
 
 # Neither keeps a code object: whoever counts references to them must find none of ours.
@@ -57,9 +88,14 @@ class Monitoring:
         self._thread = get_ident()
         self._watched: Places = []
         self._offsets: dict[int, set[int]] = {}
+        self._has_ended = False
         self._event = _monitoring.events.INSTRUCTION
-        _monitoring.use_tool_id(tool, _NAME)
-        _monitoring.register_callback(tool, self._event, self._on_instruction)
+        try:
+            _monitoring.use_tool_id(tool, _NAME)
+            _monitoring.register_callback(tool, self._event, self._on_instruction)
+        except Exception:
+            _monitoring.free_tool_id(tool)
+            raise
 
     def watch(self, places: Places, frames: Iterable[FrameType]) -> None:  # noqa: ARG002  # as in Tracing
         """Call back at these offsets from now on, and at no others.
@@ -75,18 +111,25 @@ class Monitoring:
             _monitoring.set_local_events(self._tool, own.code, self._event)
 
     def stop(self) -> None:
-        """Leave no trace."""
-        self.watch([], ())
-        _monitoring.register_callback(self._tool, self._event, None)
-        _monitoring.free_tool_id(self._tool)
+        """Leave no trace; may be called again."""
+        if not self._has_ended and _monitoring.get_tool(self._tool) == _NAME:
+            self.watch([], ())
+            _monitoring.register_callback(self._tool, self._event, None)
+            _monitoring.free_tool_id(self._tool)
+        self._has_ended = True
 
     def _on_instruction(self, code: CodeType, offset: int) -> Any:
-        if offset not in self._offsets.get(id(code), ()):
-            return _monitoring.DISABLE
-        del code
-        if get_ident() == self._thread:
-            self._reached(sys._getframe(1), offset)
-        return None
+        try:
+            if offset not in self._offsets.get(id(code), ()):
+                return _monitoring.DISABLE
+            del code
+            if get_ident() == self._thread:
+                self._reached(sys._getframe(1), offset)
+            return None
+        except Exception as error:
+            if TimeIsUp in error.__class__.__mro__:
+                raise
+            return None
 
 
 class Tracing:
@@ -97,6 +140,10 @@ class Tracing:
         self._offsets: dict[int, set[int]] = {}
         self._steps = 0
         self._steps_max = steps_max
+        self._threads = _count()
+        self._has_ended = False
+        # One object, to be known by.
+        self._tracer: Any = self._on_call
         self.has_given_up = False
 
     @property
@@ -108,43 +155,120 @@ class Tracing:
         """Call back at these offsets from now on, in the frames on the stack and in others to come."""
         self._offsets = {id(own.code): offsets for own, offsets in places}
         for frame in frames:
-            if id(frame.f_code) in self._offsets:
+            # Whatever traces it already is somebody else's, or ours.
+            if id(frame.f_code) in self._offsets and frame.f_trace is None:
                 self._follow(frame)
-        sys.settrace(self._on_call)
+        if sys.gettrace() is None and not self._has_ended:
+            sys.settrace(self._tracer)
 
     def stop(self) -> None:
-        """Leave no trace."""
-        sys.settrace(None)
+        """Leave no trace; may be called again."""
+        self._has_ended = True
         self._offsets = {}
-        frame: FrameType | None = sys._getframe()
-        while frame is not None:
-            if frame.f_trace == self._on_event:
-                frame.f_trace = None
-                frame.f_trace_lines = True
-                frame.f_trace_opcodes = False
-            frame = frame.f_back
+        if self._tracer is not None and sys.gettrace() is self._tracer:
+            sys.settrace(None)
+        self._tracer = None
+        if sys.gettrace() is not None:
+            return
+        inner = sys._getframe()
+        while (frame := inner.f_back) is not None:
+            # The trace function that runs now takes leave of its frame by itself.
+            if inner.f_code not in TRACERS:
+                if type(frame.f_trace) is _Follower:
+                    _unfollow(frame)
+                else:
+                    forget(frame)
+            inner = frame
+
+    def step(self, frame: FrameType, event: str) -> bool:
+        """Look at one event of a frame that is followed; whether to go on with that."""
+        if self._has_ended or self._gives_up():
+            self.stop()
+            return False
+        offsets = self._offsets.get(id(frame.f_code))
+        if offsets is None or event == "return":
+            return False
+        if event == "opcode" and frame.f_lasti in offsets:
+            self._reached(frame, frame.f_lasti)
+        return not self._has_ended
 
     def _gives_up(self) -> bool:
         self._steps += 1
-        if self._steps > self._steps_max:
+        if self._steps > self._steps_max or _count() != self._threads:
             self.has_given_up = True
-            self.stop()
         return self.has_given_up
 
-    def _follow(self, frame: FrameType) -> None:
-        frame.f_trace = self._on_event
+    def _follow(self, frame: FrameType) -> _Follower:
+        follower = _Follower(self, frame)
         frame.f_trace_lines = False
         frame.f_trace_opcodes = True
+        frame.f_trace = follower
+        return follower
 
     def _on_call(self, frame: FrameType, event: str, _: Any) -> Any:
-        if self._gives_up():
+        try:
+            if event != "call":
+                return None
+            if not self._gives_up():
+                if id(frame.f_code) in self._offsets:
+                    return self._follow(frame)
+                if not frame.f_code.co_flags & _SUSPENDS:
+                    return None
+            # At its first line all is forgotten that is kept because of this call.
+            return _Follower(self, frame)
+        except Exception:
+            self.has_given_up = True
             return None
-        if event == "call" and id(frame.f_code) in self._offsets:
-            self._follow(frame)
-            return self._on_event
-        return None
 
-    def _on_event(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not self._gives_up() and event == "opcode" and frame.f_lasti in self._offsets.get(id(frame.f_code), ()):
-            self._reached(frame, frame.f_lasti)
-        return self._on_event
+
+class _Follower:
+    """The trace function of one frame.
+
+    Once it has returned another one it is destroyed, which is the first moment at which the frame's variables are not
+    set any more to what the frame keeps because of the trace.
+    """
+
+    __slots__ = ("_frame", "_tracing", "runs")
+
+    def __init__(self, tracing: Tracing, frame: FrameType) -> None:
+        self._tracing = tracing
+        # Not the frame itself, which would be a cycle.
+        self._frame = id(frame)
+        self.runs = False
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
+        try:
+            self.runs = True
+            goes_on = self._tracing.step(frame, event)
+            self.runs = False
+            return self if goes_on else _nothing
+        except Exception as error:
+            self.runs = False
+            if TimeIsUp in error.__class__.__mro__:
+                raise
+            return _nothing
+        except BaseException:
+            self.runs = False
+            raise
+
+    def __del__(self) -> None:
+        try:
+            frame = sys._getframe(1)
+            if id(frame) == self._frame and not self.runs:
+                _unfollow(frame)
+        except Exception:
+            return
+
+
+TRACERS.update((Tracing._on_call.__code__, _Follower.__call__.__code__))
+
+
+def _nothing(*_: Any) -> None:
+    """For a frame that is followed no longer."""
+
+
+def _unfollow(frame: FrameType) -> None:
+    frame.f_trace = None
+    frame.f_trace_lines = True
+    frame.f_trace_opcodes = False
+    forget(frame)

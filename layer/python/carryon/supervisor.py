@@ -29,7 +29,7 @@ from .board import (
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
 from .needs import Needs
-from .processes import lives, reap, send
+from .processes import handles, lives, reap, send
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -268,7 +268,8 @@ class Supervisor:
             dump_in_s = min(dump_in_s, ask_in_s)
         understudy_in_s = self._in_s(_UNDERSTUDY_AFTER_MS)
         if understudy_in_s <= 0:
-            send([self.child], UNDERSTUDY_SIGNAL)
+            if handles(self.child, UNDERSTUDY_SIGNAL):
+                send([self.child], UNDERSTUDY_SIGNAL)
             understudy_in_s = _UNDERSTUDY_AGAIN_S
         return min(understudy_in_s, dump_in_s)
 
@@ -277,7 +278,7 @@ class Supervisor:
         if self._captures is None:
             from .captures import Captures
 
-            self._captures = Captures(self._in_s)
+            self._captures = Captures(self._in_s, self._board.words)
         return self._captures.tend(self.child, alarm_at_ms, left_ms, margin_ms)
 
     def _dump(self, alarm_at_ms: int, within_s: float) -> None:

@@ -1,0 +1,336 @@
+"""Raise errors at each statement of the layer's that runs because of a signal; JSON says what came of it.
+
+Run by each Python: `inject.py SHARE`, of whose statements every so many are taken. The statements are told apart by a
+call that is put before each of them when the layer's modules are imported: trace functions could not look into trace
+functions.
+"""
+
+import ast
+import builtins
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+import time
+import types
+
+import awslambdaric.lambda_runtime_exception  # noqa: F401  # where the layer looks for it
+
+SHARE = int(sys.argv[1])
+KINDS = (RecursionError, MemoryError, OSError, ImportError)
+# Of the shim, only what the watchdog calls.
+ONLY = {
+    "bootstrap": {"_put_off", "_capture", "_get_alarm", "_call_off", "_note_where", "_note_swallowed", "_error"},
+}
+MODULES = {
+    "alarm",
+    "boundary",
+    "bootstrap",
+    "contents",
+    "handlers",
+    "program",
+    "proofs",
+    "safe_points",
+    "snapshots",
+    "state",
+    "stepping",
+    "watchdog",
+}
+# Before the first invocation; or what belongs to the function.
+NOT = {"__init__", "stand_by", "detach", "_pass_on", "prepare", "_set"}
+
+
+class Lines:
+    """What is called before each statement."""
+
+    def __init__(self):
+        self.hits = None
+        self.target = self.kind = None
+
+    def __call__(self, where):
+        if self.hits is not None:
+            self.hits.append(where)
+        elif where == self.target:
+            self.target = None
+            raise self.kind("injected")
+
+
+class Marked(ast.NodeTransformer):
+    """Puts a call before each statement of the functions that matter."""
+
+    def __init__(self, name):
+        self.name = name
+        self.is_inside = False
+
+    def visit_FunctionDef(self, node):
+        only = ONLY.get(self.name)
+        if not self.is_inside and (node.name in NOT or only and node.name not in only):
+            return node
+        was, self.is_inside = self.is_inside, True
+        self.generic_visit(node)
+        self.is_inside = was
+        return node
+
+    def generic_visit(self, node):
+        super().generic_visit(node)
+        if self.is_inside:
+            for part in ("body", "orelse", "finalbody"):
+                block = getattr(node, part, None)
+                if isinstance(block, list):
+                    setattr(node, part, [one for statement in block for one in self.marked(statement)])
+        return node
+
+    def marked(self, statement):
+        """A `try` does nothing by itself, and its first statement has a mark of its own."""
+        is_text = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+        if is_text or isinstance(statement, (ast.Try, ast.FunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)):
+            return [statement]
+        where = ast.Constant(f"{self.name}:{statement.lineno}")
+        call = ast.Expr(ast.Call(ast.Name("lines_of_layer", ast.Load()), [where], []))
+        return [ast.copy_location(ast.fix_missing_locations(ast.copy_location(call, statement)), statement), statement]
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    """Compiles with the marks."""
+
+    def get_code(self, fullname):
+        path = self.get_filename(fullname)
+        tree = Marked(fullname.rpartition(".")[2]).visit(ast.parse(self.get_data(path)))
+        return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the layer's modules that are marked."""
+
+    def find_spec(self, fullname, path, target=None):
+        package, _, name = fullname.rpartition(".")
+        if package != "carryon" or name not in MODULES:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        spec.loader = Loader(fullname, spec.origin)
+        return spec
+
+
+lines = builtins.lines_of_layer = Lines()
+sys.meta_path.insert(0, Finder())
+
+from carryon import bootstrap, ending, settings, watchdog  # noqa: E402, F401
+from carryon.board import UNDERSTUDY_SIGNAL, Board  # noqa: E402
+
+FUNCTION = """
+import asyncio, signal, sys, time
+import carryon
+
+a = b = 0
+ring = None
+
+
+def loop(at, number, turns=300):
+    global a, b
+    a = b = 0
+    for turn in range(turns):
+        a += 1
+        if turn == at:
+            ring(number)
+        b += 1
+    return a - b
+
+
+def captured(event, context):
+    return loop(50, 43) + loop(100, 43)
+
+
+def in_time(event, context):
+    return loop(-1, 0)
+
+
+def alarm(event, context):
+    return loop(50, signal.SIGALRM, 500_000)
+
+
+class Entered:
+    def __init__(self, number):
+        self.number = number
+
+    def __enter__(self):
+        ring(self.number)
+
+    def __exit__(self, *error):
+        pass
+
+
+def entering(event, context):
+    with Entered(signal.SIGALRM):
+        return loop(-1, 0, 500_000)
+
+
+class Destroyed:
+    def __del__(self):
+        ring(signal.SIGALRM)
+        for _ in range(100):
+            pass
+
+
+def destructor(event, context):
+    Destroyed()
+    return loop(-1, 0, 500_000)
+
+
+def shield(event, context):
+    with carryon.shield():
+        ring(signal.SIGALRM)
+    return loop(-1, 0, 500_000)
+
+
+def understudy(event, context):
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        return loop(50, 41, 500_000)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def in_event_loop(event, context):
+    async def work():
+        return loop(50, signal.SIGALRM, 500_000)
+
+    return asyncio.run(work())
+
+"""
+IN_TIME = {"captured", "in_time"}
+TIME_IS_UP = "Carryon.TimeIsUp"
+SCENARIOS = ["captured", "alarm", "entering", "destructor", "shield", "understudy", "in_event_loop"]
+
+function = types.ModuleType("function")
+sys.modules["function"] = function
+function.__file__ = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "function.py")
+exec(compile(FUNCTION, function.__file__, "exec"), vars(function))
+
+
+def handle_event_request(
+    lambda_runtime_client,
+    request_handler,
+    invoke_id,
+    event_body,
+    content_type,
+    client_context_json,
+    cognito_identity_json,
+    invoked_function_arn,
+    epoch_deadline_time_in_ms,
+):
+    """As the runtime client does it."""
+    return request_handler(json.loads(event_body), None)
+
+
+class Clock:
+    """Time that can be up at once."""
+
+    ahead_s = 0.0
+
+    def __call__(self):
+        return time.time() + self.ahead_s
+
+
+clock = Clock()
+
+
+def ring(number):
+    if number in (signal.SIGALRM, UNDERSTUDY_SIGNAL):
+        clock.ahead_s = 1_000.0
+    signal.raise_signal(number)
+
+
+def own(*_):
+    """The function's own handler, set before."""
+
+
+function.ring = ring
+
+
+def environment(name):
+    state = {} if name in ("entering", "destructor", "shield", "in_event_loop") else {"CARRYON_STATE": "a,b"}
+    client = types.SimpleNamespace(
+        _get_handler=lambda name: getattr(function, name.rpartition(".")[2]),
+        handle_event_request=handle_event_request,
+        extract_traceback=None,
+    )
+    shim = bootstrap.Shim(client, settings.parse(state), Board())
+    shim.install()
+    shim.watchdog._clock = clock
+    return shim
+
+
+def invoke(shim, name):
+    """What an invocation comes to: its answer, or the kind of its error."""
+    clock.ahead_s = 0.0
+    deadline_ms = int(time.time() * 1000) + 100_000
+    handler = shim._get_handler(f"function.{name}")
+    try:
+        return shim._handle_event_request(
+            None, handler, "id", b"{}", "", "", "", "arn:aws:lambda:x:1:function:f", deadline_ms
+        )
+    except BaseException as error:
+        return getattr(error, "exception_type", type(error).__name__)
+
+
+def tools():
+    monitoring = getattr(sys, "monitoring", None)
+    return [tool for tool in range(6) if monitoring.get_tool(tool)] if monitoring else []
+
+
+def complaints(shim, name, outcome):
+    """What is wrong, after the invocation that was hit."""
+    if outcome != 0 and (name in IN_TIME or outcome != TIME_IS_UP):
+        yield f"it came to {outcome!r}"
+    if signal.getsignal(signal.SIGALRM) is not own:
+        yield f"the signal is {signal.getsignal(signal.SIGALRM)}"
+    remaining_s, interval_s = signal.getitimer(signal.ITIMER_REAL)
+    if not (400 < remaining_s <= 500 and interval_s == 7):
+        yield f"the timer has {remaining_s} s left, and {interval_s} s again and again"
+    if sys.gettrace() is not None or sys.unraisablehook is not hook or tools():
+        yield f"left: {sys.gettrace()} {sys.unraisablehook} {tools()}"
+    if shim.watchdog.is_busy or shim.watchdog.phase != watchdog.OFF:
+        yield f"busy {shim.watchdog.is_busy}, phase {shim.watchdog.phase}"
+
+
+def set_own():
+    signal.signal(signal.SIGALRM, own)
+    signal.setitimer(signal.ITIMER_REAL, 500, 7)
+
+
+hook = sys.unraisablehook
+wrong = []
+count = 0
+found_out = os.dup(1)
+# The layer's own lines.
+os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+for name in SCENARIOS:
+    # The first one imports.
+    for _ in range(2):
+        set_own()
+        shim = environment(name)
+        lines.hits = []
+        outcome = invoke(shim, name)
+    where = list(dict.fromkeys(lines.hits))
+    lines.hits = None
+    if outcome != (0 if name in IN_TIME else TIME_IS_UP):
+        wrong.append([name, "", "", f"without an error it comes to {outcome}"])
+    for number, target in enumerate(where[::SHARE]):
+        kind = KINDS[number % len(KINDS)]
+        set_own()
+        shim = environment(name)
+        lines.target, lines.kind = target, kind
+        outcome = invoke(shim, name)
+        count += lines.target is None
+        lines.target = None
+        found = list(complaints(shim, name, outcome))
+        for after in ("in_time", name):
+            outcome = invoke(shim, after)
+            found += [f"in the next, {after}: {one}" for one in complaints(shim, after, outcome)]
+            if after not in IN_TIME and outcome != TIME_IS_UP:
+                found.append(f"no alarm any more: {outcome}")
+        wrong += [[name, target, kind.__name__, one] for one in found]
+signal.setitimer(signal.ITIMER_REAL, 0)
+os.write(found_out, json.dumps({"count": count, "wrong": wrong}).encode())

@@ -1,0 +1,32 @@
+"""Whatever fails on the way of one of our signals, the function and the invocations after it are unharmed."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from tests.support.runtimes import ROOT
+
+INJECT = Path(__file__).parent / "programs/inject.py"
+
+
+def test_no_error_at_any_statement_reaches_the_function(edge_runtime, sample, tmp_path):
+    """RecursionError, MemoryError, OSError and ImportError at each statement that runs because of a signal.
+
+    A function in time has its result, one that is not gets TimeIsUp or goes on; what was taken is given back; and of
+    the two invocations that follow one is in time and the other is told when it is not.
+    """
+    every = sample(1, 120)
+    result = subprocess.run(
+        [edge_runtime.python, INJECT, str(every)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=3_000,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3_000:]
+    came_of_it = json.loads(result.stdout)
+
+    assert came_of_it["wrong"] == []
+    assert came_of_it["count"] > 500 / every
