@@ -25,15 +25,17 @@ STATE_IS_NEW = 11  # 1: it is another than the one that the invocation began wit
 SETTLED = 12  # of the courier's jobs, up to which one nobody waits any longer
 SENDER = 13  # process id of the courier that has begun with the last one
 COMPLETE = 14  # 1: the function has said that the work of the invocation is done
-_SIZES = 15  # of the texts, by their numbers
+LOAD_MS = 15  # CPU time that the last load of the function's module took
+FAILED = 16  # 1: the invocation was answered with an error
+_SIZES = 17  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
 # Only the runtime process moves the phase on, only the supervisor says RESCUED. RUN: the handler runs. FIRED: its time
 # was up and it knows. HANDED: it has ended, a continuation or an error is on its way. LEFT: it has ended, what it
 # started goes on; the supervisor is asked to stop all of it before the hand-over. ANSWERED: the answer was posted, and
-# the next event not asked for yet.
-RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED = range(6)
+# the next event not asked for yet. SPENT: the same of a process that must not ask for it, and waits for its end.
+RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED, SPENT = range(7)
 
 # SENDING: a continuation may be on its way, so that it may arrive even if nobody hears of it. ACCEPTED: it has arrived,
 # or the job is done and its result is on the board.
@@ -198,7 +200,7 @@ class Board:
         """Forget an invocation that had a hand-over, an order or a state, and give back their memory."""
         words = self.words
         words[PHASE] = ANSWERED
-        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = 0
+        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = words[FAILED] = 0
         for text in (_ORDER, _STATE_1, _STATE_2, _RESULT):
             if words[_SIZES + text]:
                 words[_SIZES + text] = 0

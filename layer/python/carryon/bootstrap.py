@@ -15,7 +15,7 @@ from functools import partial
 import carryon
 
 from . import envelope, innermost, margins, watchdog
-from .board import ALARM_AT_MS, ATTENDED, FIRED, PHASE, RUN
+from .board import ALARM_AT_MS, ATTENDED, FIRED, LOAD_MS, PHASE, RUN
 from .invocation import Invocation, facts
 
 TYPE_CHECKING = False
@@ -79,6 +79,11 @@ class Shim:
         self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
         # What is known of the state that travels, once an alarm was raised; one of alarm.py's words.
         self.state_known: str | None = None
+        # Of the same alarm: how it stopped the function, one of trust.py's words; whether it was raised before, where
+        # nobody could see it; whether this process must not serve another invocation.
+        self.stopped_how = ""
+        self.is_torn = False
+        self.is_spent = False
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
@@ -100,7 +105,7 @@ class Shim:
 
     def _get_handler(self, name: str) -> Callable[[Any, Any], Any]:
         if self._standby is None:
-            return self._load_handler(name)
+            return self.load_timed(partial(self._load_handler, name))
         standby, self._standby = self._standby, None
         standby.wait()
         # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
@@ -112,10 +117,19 @@ class Shim:
             if handler is None:
                 from . import late_loading
 
-                handler = late_loading.load(self, partial(self._load_handler, name), self._received, event)
+                load = partial(self.load_timed, partial(self._load_handler, name))
+                handler = late_loading.load(self, load, self._received, event)
             return handler(event, context)
 
         return invoke
+
+    def load_timed(self, load: Callable[[], Callable[[Any, Any], Any]]) -> Callable[[Any, Any], Any]:
+        """Load the handler; the supervisor is told how long that takes."""
+        began = time.process_time()
+        handler = load()
+        if self.board is not None:
+            self.board.words[LOAD_MS] = int((time.process_time() - began) * 1000)
+        return handler
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
         if name == innermost.NAME:
@@ -166,6 +180,10 @@ class Shim:
         if self.board is not None:
             put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
+        if self.is_spent and self.board is not None:
+            from . import ending
+
+            ending.wait_for_end(self.board)
         if self.board_is_used:
             self.board_is_used = False
             if self.board is not None:
@@ -284,7 +302,8 @@ class Shim:
         board = self.board
         if board is not None:
             board.words[ALARM_AT_MS] = 0
-            self._dismiss_attendants(board)
+            if not self.is_spent:
+                self._dismiss_attendants(board)
 
     def _dismiss_attendants(self, board: Board) -> None:
         if board.words[ATTENDED]:
@@ -347,6 +366,7 @@ class Shim:
         self.state_known = self._alarm.settle(frame)
 
     def _note_swallowed(self) -> None:
+        self.is_torn = True
         if self.board is not None:
             self.board.words[PHASE] = RUN
 

@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import carryon
 
-from . import answers, delivery, handover, margins
+from . import answers, delivery, handover, margins, trust
 from . import board as on_board
 from .progress import EARLIER, reason_not_carried
 
@@ -25,6 +25,7 @@ Ending = namedtuple("Ending", "invocation event context started_at result failur
 
 _IN_LOG = 12
 _POLL_S = 0.01
+_END_WITHIN_S = 1.0
 
 
 def conclude(shim: Shim, ending: Ending) -> Any:
@@ -43,7 +44,10 @@ def conclude(shim: Shim, ending: Ending) -> Any:
     left_running = _left_running(shim, started_at)
     run = carryon._run
     progress = run.progress() if run is not None else None
-    _say_time_is_up(shim, ending, left_running, progress)
+    process = trust.verdict(shim, failure, bool(left_running))
+    shim.is_spent = process[0] == trust.REPLACED
+    shim.is_torn = False
+    _say_time_is_up(shim, ending, left_running, progress, process)
 
     if run is not None and run.is_complete:
         shim.finish_board()
@@ -81,6 +85,8 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         shim.has_handed_over = outcome == on_board.ACCEPTED
         return answers.join(handover.settle(settings, invocation, event, order, outcome, cause, began), result)
     except handover.Failure as error:
+        if board is not None and error.kind != "Continued":
+            board.words[on_board.FAILED] = 1
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))
 
@@ -107,12 +113,35 @@ def _event_as_left(board: on_board.Board | None, event: Any, original: bytes | N
 
 
 def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
-    """Fail the invocation under an error type of ours, with the stack on which the alarm found the function."""
+    """Fail the invocation under an error type of ours, with the stack on which the alarm found the function.
+
+    Raises:
+        FaultException: always.
+    """
     fault = sys.modules["awslambdaric.lambda_runtime_exception"].FaultException
     raise fault(f"Carryon.{kind}", text, stack) from None
 
 
-def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progress: bytes | NotCarried | None) -> None:
+def wait_for_end(board: on_board.Board) -> NoReturn:
+    """Have this process replaced, whose answer was posted: none of the function's code runs any more, not at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # the function may have put anything there
+    board.words[on_board.PHASE] = on_board.SPENT
+    while True:
+        board.wake_supervisor()
+        time.sleep(_END_WITHIN_S)
+
+
+def _say_time_is_up(
+    shim: Shim,
+    ending: Ending,
+    left_running: list[str],
+    progress: bytes | NotCarried | None,
+    process: tuple[str, str],
+) -> None:
     failure = ending.failure
     fields: dict[str, Any] = {
         "elapsed_ms": int((time.time() - ending.started_at) * 1000),
@@ -120,6 +149,8 @@ def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progres
         "margin_ms": shim.margin_ms,
         "stopped_at": _stopped_at(shim),
         "handler_returned": failure is None,
+        "process": process[0],
+        "process_why": process[1],
         **_process_facts(),
     }
     if left_running:

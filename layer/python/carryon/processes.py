@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _STOP_WITHIN_S = 0.05
+_END_WITHIN_S = 0.25
 _POLL_S = 0.001
 _PR_SET_CHILD_SUBREAPER = 36
 _READ_MAX = 4_096
@@ -85,6 +86,15 @@ def send(pids: list[int], number: int) -> None:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             pass
+
+
+def wait_for_ends(pids: list[int]) -> None:
+    """Wait until processes that were killed have ended, for a quarter of a second at most."""
+    by = time.monotonic() + _END_WITHIN_S
+    wait_s = _POLL_S
+    while any(_lives(pid) for pid in pids) and time.monotonic() < by:
+        time.sleep(wait_s)
+        wait_s *= 2
 
 
 def stat(path: str) -> list[str]:

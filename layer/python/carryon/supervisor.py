@@ -16,11 +16,14 @@ from .board import (
     ATTENDED,
     COURIER,
     DUE_MS,
+    FAILED,
     HANDED,
     LEFT,
+    LOAD_MS,
     PHASE,
     RESCUED,
     RUN,
+    SPENT,
     STANDBY,
     UNDERSTUDY_SIGNAL,
     WAKE,
@@ -28,7 +31,7 @@ from .board import (
 )
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
-from .processes import send
+from .processes import send, wait_for_ends
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -135,6 +138,8 @@ class Supervisor:
         """`_tend`, after whose failure only signals are passed on; the runtime's life depends on this process."""
         if not self._works:
             self._dispatch.refuse()
+            if self._board.words[PHASE] == SPENT:
+                os.kill(self._child, signal.SIGKILL)
             return None
         try:
             return self._tend()
@@ -145,7 +150,8 @@ class Supervisor:
             self._board.put_cause(f"the supervisor failed: {error!r}")
             if words[PHASE] in (LEFT, RESCUED):
                 words[PHASE] = HANDED
-            os.kill(self._child, signal.SIGCONT)
+            # What must not go on and cannot be replaced ends, and this process with it.
+            os.kill(self._child, signal.SIGKILL if words[PHASE] == SPENT else signal.SIGCONT)
             return None
 
     def _tend(self) -> float | None:
@@ -154,6 +160,8 @@ class Supervisor:
         # Before the look: an invocation that starts after it then sends the signal that ends the wait.
         words[WAKE] = 1
         self._dispatch.pass_on_order()
+        if words[PHASE] == SPENT:
+            return self._replace()
         if self._rests_until:
             rest_s = self._rests_until - time.monotonic()
             if rest_s > 0:
@@ -261,6 +269,25 @@ class Supervisor:
         if ending != GONE_ON:
             self._done_with = alarm_at_ms
         return _LOOK_AGAIN_S
+
+    def _replace(self) -> float | None:
+        """Put another process in the place of a child that has answered and must not go on."""
+        from .rescue import Rescue
+        from .trust import load_is_too_slow
+
+        rescue = Rescue(self._board, self._settings, self._dispatch)
+        rescue.spent(self._child)
+        words = self._board.words
+        # An invocation that is not marked as failed must not end so: it would be tried again beside its successor.
+        ends = words[FAILED] and load_is_too_slow(words[LOAD_MS], self._board.span()[0])
+        # First of all, as locks of its and connections end with it.
+        send(rescue.stopped, signal.SIGKILL)
+        wait_for_ends(rescue.stopped)
+        if ends:
+            self._told_to_end = True
+            return None
+        self._go_on([])
+        return _REST_S
 
     def _go_on(self, stopped: list[int]) -> None:
         """Put another process in the place of the child, and kill that with all that was stopped."""
