@@ -1,6 +1,6 @@
 """Set up what the verbs of build.sh need, once: `python tools/prepare.py PART...`.
 
-Parts: venv, runtimes, rie, ministack, gauntlet, examples.
+Parts: venv, runtimes, rie, ministack, gauntlet, examples, libraries.
 
 Needs a Python from 3.10 on with pip and venv, and a package index. Safe to run many times and at the same time.
 """
@@ -53,6 +53,18 @@ FUNCTION_PACKAGES = (
 ELASTIC = ("elastic-apm==6.26.2",)
 WITHOUT_WHEEL = "timeout-decorator"
 
+# What functions are interrupted in, for the newest Python found; the rest of it is in FUNCTION_PACKAGES.
+LIBRARIES = (
+    "aws-lambda-powertools==3.37.0",
+    "fastapi==0.165.0",
+    "mangum==0.22.0",
+    "pg8000==1.31.6",
+    "pymemcache==4.0.0",
+    "redis==8.1.0",
+    "requests==2.34.2",
+    "SQLAlchemy==2.1.9",
+)
+
 EMULATOR_WHEEL = "aws-sam-cli==1.170.0"
 EMULATORS = {
     "x86_64": (
@@ -74,6 +86,7 @@ def main(names: list[str]) -> int:
         "ministack": make_ministack,
         "gauntlet": make_function_packages,
         "examples": make_example_packages,
+        "libraries": make_libraries,
     }
     unknown = set(names) - set(parts)
     if unknown or not names:
@@ -146,6 +159,13 @@ def _make_function_packages(folder: Path, python: Path, packages: tuple[str, ...
             install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
             wheels = ["--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
             _run([*install, *wheels, "--target", folder, *packages])
+
+
+def make_libraries() -> None:
+    """Make, for the newest Python found, a folder of libraries that functions under test are interrupted in."""
+    make_venv()
+    *_, python = pythons.find().values()
+    _make_function_packages(CACHE / "libraries", python, LIBRARIES)
 
 
 def make_example_packages() -> None:

@@ -84,6 +84,8 @@ class Shim:
         self.stopped_how = ""
         self.is_torn = False
         self.is_spent = False
+        # The tasks of event loops that there were when the handler was called.
+        self.tasks_before: Any = ()
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
@@ -293,6 +295,10 @@ class Shim:
             from . import beginning
 
             return beginning.step_aside(self, Invocation(*received), reason)
+        if "asyncio.tasks" in sys.modules:
+            from . import tasks
+
+            self.tasks_before = tasks.known()
         if self.board is not None:
             self.board.show(left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True

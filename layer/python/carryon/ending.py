@@ -172,7 +172,7 @@ def _left_running(shim: Shim, started_at: float) -> list[str]:
     try:
         from .leftovers import find
 
-        return find(shim.board, time.time() - started_at)
+        return find(shim.board, time.time() - started_at, shim.tasks_before)
     except Exception as error:
         return [f"unknown, as looking for it failed: {error!r}"]
 

@@ -207,7 +207,8 @@ class Watchdog:
         if self.phase == WAITING:
             rest_s = self._waits_until - monotonic()
             if rest_s > _TOLERANCE_S:
-                self._set_timer(rest_s)
+                if self.has_signal():
+                    self._set_timer(rest_s)
                 return True
             if frame is not None and frame.f_code.co_filename.endswith(_STEPPING) and self._call_off is not None:
                 # There would hardly ever be another frame to be found while every step is looked at.

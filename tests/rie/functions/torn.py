@@ -1,5 +1,6 @@
 """A function that runs out of time in many ways, and could tell afterwards what was torn."""
 
+import atexit
 import contextlib
 import functools
 import json
@@ -9,6 +10,7 @@ import os
 import queue
 import re
 import sqlite3
+import sys
 import threading
 import time
 
@@ -74,8 +76,9 @@ def in_helper(event):
 def go_through(event):
     found = []
     for number in range(10**12):
-        if compute(number) > 7:
+        if compute(number) > 6:
             found.append(number)
+            found.pop()
     found.sort()
     logger.info("found %d", len(found))
     return {"statusCode": 200, "body": json.dumps({"found": found})}
@@ -371,7 +374,30 @@ def raise_a_new_one(event):
         raise type(error) from None
 
 
-def import_slowly(event):
+def import_slowly_and_wait(event):
     import slow_to_import
 
+    time.sleep(60)
     return slow_to_import.count
+
+
+def print_at_the_end(event):
+    atexit.register(os.write, 1, b"at exit\n")
+    sys.stdout = open(os.dup(1), "w", buffering=1 << 16)
+    try:
+        time.sleep(60)
+    finally:
+        print("still in the buffer")
+
+
+def parent(event):
+    return {"parent": os.getppid()}
+
+
+def compute_at_import():
+    until = time.process_time() + float(os.environ.get("COMPUTE_AT_IMPORT_S", "0"))
+    while time.process_time() < until:
+        pass
+
+
+compute_at_import()
