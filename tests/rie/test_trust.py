@@ -23,6 +23,7 @@ KEPT = [
     "with_finally",
     "with_manager",
     "in_each_turn",
+    "take_jobs",
     "poll",
     "go_through_items",
     "each",
@@ -67,7 +68,8 @@ def interrupt(function, **event):
     """Run out of time, then invoke two innocent ones; returns the line, and whether the process has stayed."""
     before = function.invoke({"do": "probe"}).json
     stopped = function.invoke({"items": [1], "names": {"a": 1}, **event})
-    after = [function.invoke({"do": "probe"}).json for _ in range(2)]
+    jobs = {"jobs": 1} if event["do"] == "take_jobs" else {}
+    after = [function.invoke({"do": "probe", **jobs}).json for _ in range(2)]
     assert [one["left"] for one in after] == [None, None], stopped
     assert after[0]["pid"] == after[1]["pid"], stopped
     assert stopped.events[0] == "time_is_up", stopped
@@ -147,6 +149,14 @@ def test_what_was_printed_and_answered_comes_before_the_end_of_the_process(newes
     assert "at exit" not in function.log
     assert after.json["left"] is None
     assert len(lambda_api.calls) == 1
+
+
+def test_a_standby_that_was_lost_is_forked_after_the_end_of_the_process(newest_runtime, layer):
+    """As where there was no memory for two of them before."""
+    with Emulator(newest_runtime, FUNCTIONS, "torn.handler", layer=layer, timeout_s=3) as function:
+        line, is_same = interrupt(function, do="kill_helpers_and_wait")
+
+    assert (line["process"], is_same) == ("replaced", False)
 
 
 def test_an_environment_ends_where_another_import_would_take_half_of_the_time(newest_runtime, layer):

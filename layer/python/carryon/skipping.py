@@ -52,6 +52,11 @@ def leaves_nothing_out(codes: Codes, frame: FrameType, at: int, loop: Loop | Non
     )
 
 
+def does_something(codes: Codes, frame: FrameType, at: int) -> bool:
+    """Whether an instruction does what others can tell."""
+    return matters(codes, codes.look(frame.f_code), at, Names(frame.f_globals, frame), 0)
+
+
 def _left_out(flow: Flow, at: int, around: list[Loop], loop: Loop | None) -> set[int]:
     """The places of a code object that would have run, were it not for an exception."""
     outer = around if loop is None else [one for one in around if loop.body < one.body]

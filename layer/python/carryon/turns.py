@@ -6,7 +6,8 @@ from . import stepping
 from .handlers import in_turn
 from .leftovers import is_own
 from .looks import is_plain_call
-from .skipping import leaves_nothing_out
+from .loops import conditions
+from .skipping import does_something, leaves_nothing_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def boundaries(codes: Codes, frames: list[FrameType]) -> list[tuple[FrameType, L
     for frame in own:
         look = codes.look(frame.f_code)
         at = look.flow.at(frame.f_lasti)
-        for loop in look.around(at):
-            if loop.head is not None and leaves_nothing_out(codes, frame, loop.head, loop):
+        for around in look.around(at):
+            loop = turns(codes, frame, around)
+            if loop is not None and leaves_nothing_out(codes, frame, loop.head, loop):
                 found.insert(0, (frame, loop))
         if frame is not own[-1] and not leaves_nothing_out(codes, frame, at, None):
             break
@@ -57,13 +59,24 @@ def is_at_boundary(codes: Codes, frames: list[FrameType]) -> bool | None:
     frame = own[-1]
     look = codes.look(frame.f_code)
     at = look.flow.at(frame.f_lasti)
-    loops = [loop for loop in look.around(at) if loop.head is not None and _is_between(look.flow, loop.head, at)]
+    around = [turns(codes, frame, loop) for loop in look.around(at)]
+    loops = [loop for loop in around if loop is not None and _is_between(look.flow, loop.head, at)]
     if not loops:
         return False
     if not any(leaves_nothing_out(codes, frame, at, loop) for loop in loops):
         return None
     callers = [(one, codes.look(one.f_code).flow.at(one.f_lasti)) for one in own[:-1]]
     return True if all(leaves_nothing_out(codes, one, place, None) for one, place in callers) else None
+
+
+def turns(codes: Codes, frame: FrameType, loop: Loop) -> Loop | None:
+    """The loop with its head where its turns begin, before a condition that does something; None for no such place."""
+    if loop.head is None:
+        return None
+    found = conditions(codes.look(frame.f_code).flow, loop)
+    if not any(does_something(codes, frame, place) for condition in found for place in condition):
+        return loop
+    return loop._replace(head=min(map(min, found))) if all(found) else None
 
 
 def _is_between(flow: Flow, head: int, at: int) -> bool:
