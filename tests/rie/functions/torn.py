@@ -404,14 +404,14 @@ def print_at_the_end(event):
 
 
 def kill_helpers_and_wait(event):
-    """End whatever the supervisor has forked, as soon as that is there: the courier and the standby."""
+    """End whatever the supervisor has forked, as soon as that is there: without a target, the standby."""
     supervisor, killed = os.getppid(), set()
     while True:
         for child in open(f"/proc/{supervisor}/task/{supervisor}/children").read().split():
             if int(child) != os.getpid() and child not in killed:
                 killed.add(child)
                 os.kill(int(child), signal.SIGKILL)
-        if len(killed) > 1:
+        if killed:
             time.sleep(60)
         time.sleep(0.01)
 
