@@ -218,6 +218,21 @@ def test_nobody_gets_the_answer_of_an_interrupted_invocation(library, layer, ser
     assert is_kept == (line.get("process") == "kept")
 
 
+def test_what_a_pool_has_queued_is_not_done_in_a_later_invocation(layer):
+    """A library's function, submitted as it is, is at work all the same: two threads have begun with two of six."""
+    puts = []
+    with serve(puts) as ports:
+        env = {"PACKAGES": "", "PORTS": f"http={ports['http']}", "CARRYON_MARGIN": "50%"}
+        with Emulator(NEWEST, FUNCTIONS, "clients.handler", layer=layer, timeout_s=4, env=env) as function:
+            stopped = function.invoke({"do": "boto3_in_pool", "name": "slow-bob"})
+            after = [function.invoke({"do": "boto3_in_pool", "name": name}) for name in ("carol", "dave")]
+
+    assert stopped.lines[0]["carryon"]["process_why"] == "left_running"
+    assert [one.json["got"] for one in after] == ["carol", "dave"]
+    assert sum("slow-bob" in path for path in puts) == 2
+    assert len(puts) == 2 + 6 + 6
+
+
 def test_an_import_of_numpy_is_never_interrupted(layer, servers):
     """Interrupted, its C part cannot be loaded again, and every later invocation fails."""
     packages = str(ROOT / ".cache/packages" / f"py{NEWEST.version}")

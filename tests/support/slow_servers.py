@@ -131,8 +131,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextlib.contextmanager
-def serve() -> Iterator[dict[str, int]]:
-    """Serve each of them on a port of its own; yields the ports by name, and under `puts` what HTTP was given."""
+def serve(puts: list[str] | None = None) -> Iterator[dict[str, int]]:
+    """Serve each of them on a port of its own; yields the ports by name.
+
+    Args:
+        puts: gets the path of each PUT.
+    """
     servers: dict[str, socketserver.BaseServer] = {
         "memcached": _Server(("127.0.0.1", 0), _Memcached),
         "smtp": _Server(("127.0.0.1", 0), _Smtp),
@@ -140,7 +144,7 @@ def serve() -> Iterator[dict[str, int]]:
         "postgres": _Server(("127.0.0.1", 0), _Postgres),
         "http": http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Http),
     }
-    servers["http"].puts = []  # type: ignore[attr-defined]
+    servers["http"].puts = [] if puts is None else puts  # type: ignore[attr-defined]
     servers["http"].handle_error = lambda *_: None  # type: ignore[method-assign]
     for server in servers.values():
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 _SHARE = 0.5
 # For a few instructions that nothing else comes between.
 _STEP_S = 0.02
-# Whether an import has ended; and whether the function waits for something, by itself, for longer than that.
 _IMPORT_S = 0.005
-_WAIT_S = 0.01
+# A loop's own short waits may end; a longer one is interrupted.
+_WAIT_S = 0.05
 # Modules that wait for whoever calls them.
 _WAIT = (
     "threading",
@@ -132,7 +132,7 @@ class Alarm:
         codes = self._get_codes()
         try:
             with codes.budget:
-                sought: bool = self._turns.seek(codes, frames)
+                sought: bool = self._turns.seek(codes, frames, not _waits(frames))
         except TooLong:
             # What has been called may return all the same.
             return not is_own(frames[-1].f_code.co_filename)

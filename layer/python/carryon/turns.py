@@ -96,10 +96,11 @@ class Turns:
         self._leaving_at: tuple[FrameType, int] | None = None
         self._codes: Codes | None = None
 
-    def seek(self, codes: Codes, frames: list[FrameType]) -> bool:
+    def seek(self, codes: Codes, frames: list[FrameType], after_call: bool) -> bool:
         """Begin to wait; False where there is nothing to wait for.
 
-        Waits for the call to return that the function's own code is in where there is no such loop around.
+        Args:
+            after_call: where no such loop is around, wait for the call to return that the function is in.
         """
         self.stop()
         found = boundaries(codes, frames)
@@ -108,7 +109,7 @@ class Turns:
             offset = codes.look(frame.f_code).flow.offsets[loop.head]
             self._wanted[id(frame), offset] = frame, loop
             places.setdefault(id(frame.f_code), (frame.f_code, set()))[1].add(offset)
-        if not found:
+        if not found and after_call:
             places = self._after_call(codes, frames)
         if not places:
             return False
