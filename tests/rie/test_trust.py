@@ -159,6 +159,24 @@ def test_a_standby_that_was_lost_is_forked_after_the_end_of_the_process(newest_r
     assert (line["process"], is_same) == ("replaced", False)
 
 
+def test_an_environment_ends_where_no_other_process_can_be_had(newest_runtime, layer, tmp_path):
+    """What was torn serves nobody: the platform begins anew, as after a timeout without the layer."""
+    refusing = Path(shutil.copytree(layer, tmp_path / "layer"))
+    (source,) = refusing.rglob("standby.py")
+    source.write_text(source.read_text().replace("reading, writing = os.pipe()", "raise OSError('refused')"))
+    for compiled in refusing.rglob("standby.*.pyc"):
+        compiled.unlink()
+    with Emulator(newest_runtime, FUNCTIONS, "torn.handler", layer=refusing, timeout_s=2) as function:
+        before = function.invoke({"do": "parent"}).json
+        stopped = function.invoke({"do": "left_out_release"})
+        after = [function.invoke({"do": "probe"}).json for _ in range(2)]
+        parent = function.invoke({"do": "parent"}).json
+
+    assert stopped.json["errorType"] == "Carryon.TimeIsUp"
+    assert [one["left"] for one in after] == [None, None]
+    assert before["parent"] != parent["parent"]
+
+
 def test_an_environment_ends_where_another_import_would_take_half_of_the_time(newest_runtime, layer):
     """The next invocation begins anew, as after a timeout without the layer; a failed one is failed either way."""
     env = {"COMPUTE_AT_IMPORT_S": "0.5", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128"}
