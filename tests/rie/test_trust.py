@@ -44,6 +44,8 @@ REPLACED = {
     "left_out_of_generator": TORN,
     "left_out_of_manager": TORN,
     "left_out_of_wrapper": TORN,
+    "read_rows": TORN,
+    "read_by_helper": TORN,
     "called_back_by_sorted": TORN,
     "called_back_by_sub": TORN,
     "called_back_by_operator": TORN,

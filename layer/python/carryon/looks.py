@@ -12,6 +12,7 @@ from .symbols import ATTRIBUTE, CODE, ITEM, Names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType, FrameType
     from typing import Any
 
@@ -116,6 +117,15 @@ class Look:
     def around(self, at: int) -> list[Loop]:
         """The loops around a place, outer ones first."""
         return [loop for loop in self.loops if at in loop.body]
+
+    def stored(self, places: Iterable[int]) -> set[str]:
+        """The local names and cells that are stored there."""
+        found: set[str] = set()
+        for place in places:
+            one = self.flow.instructions[place]
+            if one.opname.startswith(("STORE_FAST", "STORE_DEREF")):
+                found.update(one.argval if isinstance(one.argval, tuple) else (one.argval,))
+        return found
 
     def called(self, at: int) -> Expression:
         """What the call at that place calls."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from . import loops
 from .harmless import is_plain, matters
 from .leftovers import is_own
+from .streams import read_on
 from .symbols import CALL, EXIT, ITERATOR, Names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import FrameType
     from typing import Any
 
@@ -35,13 +35,15 @@ def leaves_nothing_out(codes: Codes, frame: FrameType, at: int, loop: Loop | Non
     around = look.around(at)
     if any(one.head is None for one in around):
         return False
+    if any(read_on(codes, look, one.body, Names(frame.f_globals, frame)) for one in around):
+        return False
     left_out = _left_out(look.flow, at, around, loop)
-    stored = _stored(look.flow, left_out)
+    stored = look.stored(left_out)
     names = Names(frame.f_globals, frame, frozenset(stored))
     if any(matters(codes, look, place, names, 0) for place in left_out):
         return False
     stack = look.stacks[at]
-    of_loops = set().union(*(_stored(look.flow, one.body) for one in around))
+    of_loops = set().union(*(look.stored(one.body) for one in around))
     names = Names(frame.f_globals, frame, frozenset(of_loops))
     if sum(loops.is_counted(look.flow, one) for one in around) > sum(bool(one and one[0] == ITERATOR) for one in stack):
         return False
@@ -101,15 +103,6 @@ def _run_anyway(flow: Flow, at: int) -> set[Any]:
         elif name != "POP_EXCEPT" or flow.instructions[place + 1].opname == "RERAISE":
             pending += flow.following(place)
     return {flow.positions[place] for place in found if getattr(flow.positions[place], "lineno", 0) is not None}
-
-
-def _stored(flow: Flow, places: Iterable[int]) -> set[str]:
-    found: set[str] = set()
-    for place in places:
-        one = flow.instructions[place]
-        if one.opname.startswith(("STORE_FAST", "STORE_DEREF")):
-            found.update(one.argval if isinstance(one.argval, tuple) else (one.argval,))
-    return found
 
 
 def _ends_well(codes: Codes, manager: Expression, names: Names) -> bool:

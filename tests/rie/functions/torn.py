@@ -10,6 +10,7 @@ import os
 import queue
 import re
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -22,6 +23,8 @@ tenant = None
 database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 database.execute("create table written (row)")
 answers = queue.Queue()
+far, near = socket.socketpair()
+stream = near.makefile("rb")
 logger = logging.getLogger("torn")
 
 
@@ -50,6 +53,10 @@ def probe(event):
         left = "a job that is lost"
     if database.in_transaction:
         left = "a transaction"
+    near.setblocking(False)
+    if stream.peek(1):
+        left = "rows"
+    near.setblocking(True)
     if not answers.empty():
         left = "an answer"
     return {"left": left, "pid": os.getpid()}
@@ -364,6 +371,28 @@ def call_library(event):
 class Slow:
     def __str__(self):
         time.sleep(60)
+
+
+def read_rows(event):
+    """Of a connection that is kept; more of them are on their way."""
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while row := stream.readline():
+        compute(len(row))
+        time.sleep(0.001)
+
+
+def read_by_helper(event):
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while True:
+        take_row()
+
+
+def take_row():
+    row = stream.readline()
+    time.sleep(0.001)
+    return row
 
 
 def swallow(event):
