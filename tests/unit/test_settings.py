@@ -133,6 +133,7 @@ BAD = [
 def test_defaults_need_no_variable():
     """A function that only sets the wrapper gets the alarm, and no continuation."""
     set_without_asking = {
+        "process": "safe",
         "state_into": "globals",
         "max_hops": DEFAULT_MAX_HOPS,
         "stall_hops": DEFAULT_STALL_HOPS,
