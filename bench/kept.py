@@ -27,12 +27,13 @@ def kept(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
     with serve() as ports:
         env = {"S3_URL": f"http://127.0.0.1:{ports['http']}", "CARRYON_MARGIN": f"{int(_MARGIN_S * 1000)}ms"}
         figures = [
-            Figure(f"kept: {text}", 100 * _share(runtime, layer, env, do, count), "%", None)
+            Figure(f"kept: {text}", 100 * _share(runtime, layer, env, do, count), "%", None, {"interruptions": count})
             for do, text in _PROGRAMS.items()
         ]
         for setting, text in (("keep", "kept"), ("fresh", "replaced")):
-            next_ms = _next_ms(runtime, layer, {**env, "CARRYON_PROCESS": setting}, max(count // 4, 2))
-            figures.append(Figure(f"next answer, {text}, imports boto3", next_ms, "ms", None))
+            turns = max(count // 4, 2)
+            next_ms = _next_ms(runtime, layer, {**env, "CARRYON_PROCESS": setting}, turns)
+            figures.append(Figure(f"next answer, {text}", next_ms, "ms", None, {"turns": turns, "imports": "boto3"}))
     return figures
 
 

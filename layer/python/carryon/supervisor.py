@@ -121,13 +121,17 @@ class Supervisor:
 
     def _outlive(self, status: int, peak_kb: int) -> bool:
         """Answer for the child that has died and start another; False if this process has to end with it."""
-        if self._told_to_end or not self._works or not self._board.words[ALARM_AT_MS]:
+        words = self._board.words
+        is_spent = words[PHASE] == SPENT
+        if self._told_to_end or not self._works or not (words[ALARM_AT_MS] or is_spent):
             return False
         from .rescue import Rescue
 
         rescue = Rescue(self._board, self._settings, self._dispatch)
         try:
-            if not rescue.died(status, peak_kb):
+            if is_spent:
+                rescue.spent([])
+            elif not rescue.died(status, peak_kb):
                 return False
             self._go_on(rescue.stopped)
         except Exception:
@@ -185,6 +189,8 @@ class Supervisor:
         phase = words[PHASE]
         if phase == LEFT:
             return self._rescue(alarm_at_ms, phase)
+        if phase == SPENT:
+            return self._replace()
         ask_in_s = None
         if phase == RUN and (self._settings.state or self._settings.event_as_left):
             ask_in_s = self._ask(alarm_at_ms, left_ms, margin_ms)
@@ -276,7 +282,7 @@ class Supervisor:
         from .trust import load_is_too_slow
 
         rescue = Rescue(self._board, self._settings, self._dispatch)
-        rescue.spent(self._child)
+        rescue.spent([self._child])
         words = self._board.words
         # An invocation that is not marked as failed must not end so: it would be tried again beside its successor.
         ends = words[FAILED] and load_is_too_slow(words[LOAD_MS], self._board.span()[0])
