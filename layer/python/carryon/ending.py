@@ -124,11 +124,13 @@ def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
 
 def wait_for_end(board: on_board.Board) -> NoReturn:
     """Have this process replaced, whose answer was posted: none of the function's code runs any more, not at exit."""
-    for stream in (sys.stdout, sys.stderr):
+    # Should a stream of the function's own not come to an end.
+    board.words[on_board.PHASE] = on_board.ANSWERED
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
-            stream.flush()
+            stream.flush()  # type: ignore[union-attr]
         except Exception:
-            pass  # the function may have put anything there
+            pass  # the function may have put anything there, or nothing
     board.words[on_board.PHASE] = on_board.SPENT
     while True:
         board.wake_supervisor()
