@@ -39,7 +39,7 @@ run_build() {
 }
 
 run_setup() {
-    prepare venv runtimes rie ministack gauntlet examples
+    prepare venv runtimes rie ministack gauntlet examples libraries
 }
 
 run_lint() {

@@ -1,7 +1,7 @@
 """Measure what the layer costs: python bench/run.py [--only FIGURE,...] [--quick] [--python 3.13].
 
 Prints a table and writes dist/bench.json. Figures: start, invocation, memory, alarm, hand_over, rescue, small, table,
-torn, safe_point, checkpoint, captures, lost, size.
+torn, safe_point, checkpoint, captures, lost, kept, size.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import figures
+import kept
 import lease_table
 import rescue
 import small
@@ -36,6 +37,7 @@ COUNTS = {
     "checkpoint": 2_000,
     "captures": 6,
     "lost": 20,
+    "kept": 60,
 }
 RESULTS = ROOT / "dist/bench.json"
 
@@ -63,9 +65,8 @@ def main() -> int:
                 rows = figures.size(Path(folder) / "carryon-layer.zip")
             else:
                 count = max(COUNTS[name] // 10, 2) if options.quick else COUNTS[name]
-                module = next(
-                    module for module in (figures, rescue, small, lease_table, state) if hasattr(module, name)
-                )
+                modules = (figures, rescue, small, lease_table, state, kept)
+                module = next(module for module in modules if hasattr(module, name))
                 rows = getattr(module, name)(runtime, layer, count)
             for row in rows:
                 goal = f"{row.goal:>9} {row.unit:2}" if row.goal is not None else ""

@@ -1,7 +1,7 @@
 """Set up what the verbs of build.sh need, once: `python tools/prepare.py PART...`.
 
-Parts: venv, command, runtimes, runtime, rie, ministack, gauntlet, examples. Prints a line for each step that has
-something to do; what a step itself prints is seen only when it fails.
+Parts: venv, command, runtimes, runtime, rie, ministack, gauntlet, examples, libraries. Prints a line for each step that
+has something to do; what a step itself prints is seen only when it fails.
 
 Needs a Python from 3.10 on with pip and venv, and a package index. Safe to run many times and at the same time.
 """
@@ -59,6 +59,18 @@ ELASTIC = ("elastic-apm==6.26.2",)
 AT_START = ("opentelemetry-sdk==1.45.2", "opentelemetry-distro==0.66b2", "coverage==7.16.2", "debugpy==1.8.22")
 WITHOUT_WHEEL = "timeout-decorator"
 
+# What functions are interrupted in, for the newest Python found; the rest of it is in FUNCTION_PACKAGES.
+LIBRARIES = (
+    "aws-lambda-powertools==3.37.0",
+    "fastapi==0.165.0",
+    "mangum==0.22.0",
+    "pg8000==1.31.6",
+    "pymemcache==4.0.0",
+    "redis==8.1.0",
+    "requests==2.34.2",
+    "SQLAlchemy==2.1.9",
+)
+
 EMULATOR_WHEEL = "aws-sam-cli==1.170.0"
 EMULATORS = {
     "x86_64": (
@@ -82,6 +94,7 @@ def main(names: list[str]) -> int:
         "ministack": make_ministack,
         "gauntlet": make_function_packages,
         "examples": make_example_packages,
+        "libraries": make_libraries,
     }
     unknown = set(names) - set(parts)
     if unknown or not names:
@@ -179,6 +192,13 @@ def _make_function_packages(folder: Path, python: Path, packages: tuple[str, ...
             install = [VENV / "bin/python", "-m", "pip", "--python", python, "install", "--quiet"]
             wheels = ["--only-binary", ":all:", "--no-binary", WITHOUT_WHEEL]
             _run([*install, *wheels, "--target", folder, *packages])
+
+
+def make_libraries() -> None:
+    """Make, for the newest Python found, a folder of libraries that functions under test are interrupted in."""
+    make_command()
+    *_, python = pythons.find().values()
+    _make_function_packages(CACHE / "libraries", python, LIBRARIES)
 
 
 def make_example_packages() -> None:

@@ -50,6 +50,9 @@ GOOD = [
     ("CARRYON_MAX_AGE", "90m", {"max_age_ms": 5_400_000}),
     ("CARRYON_MAX_AGE", "6 h", {"max_age_ms": 21_600_000}),
     ("CARRYON_MAX_AGE", "2d", {"max_age_ms": 172_800_000}),
+    ("CARRYON_PROCESS", "safe", {}),
+    ("CARRYON_PROCESS", "keep", {"process": "keep"}),
+    ("CARRYON_PROCESS", "fresh", {"process": "fresh"}),
     ("CARRYON_BUCKET", "my.bucket-1", {"bucket": "my.bucket-1"}),
     ("CARRYON_TABLE", "leases", {"table": "leases"}),
     ("CARRYON_TABLE", TABLE, {"table": TABLE}),
@@ -130,6 +133,7 @@ BAD = [
 def test_defaults_need_no_variable():
     """A function that only sets the wrapper gets the alarm, and no continuation."""
     set_without_asking = {
+        "process": "safe",
         "state_into": "globals",
         "max_hops": DEFAULT_MAX_HOPS,
         "stall_hops": DEFAULT_STALL_HOPS,

@@ -8,9 +8,10 @@ import time
 
 import carryon
 
-from . import margins, stepping
+from . import margins, proofs, stepping, trust
 from .board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
 from .handlers import better_place
+from .leftovers import is_own
 from .progress import BOUNDARY, EARLIER, WHOLE, NotCarried
 
 TYPE_CHECKING = False
@@ -24,6 +25,23 @@ if TYPE_CHECKING:
 _SHARE = 0.5
 # For a few instructions that nothing else comes between.
 _STEP_S = 0.02
+_IMPORT_S = 0.005
+# A loop's own short waits may end; a longer one is interrupted.
+_WAIT_S = 0.05
+# Modules that wait for whoever calls them.
+_WAIT = (
+    "threading",
+    "queue",
+    "selectors",
+    "socket",
+    "subprocess",
+    "_base",
+    "connection",
+    "synchronize",
+    "queues",
+    "pool",
+)
+_STANDARD = os.path.dirname(os.__file__) + "/"
 _PACKAGE = os.path.dirname(__file__) + "/"
 # Of the time until the alarm, what captures before it may take.
 _CAPTURES_SHARE = 0.001
@@ -38,6 +56,11 @@ class Alarm:
         self._points: Any = None
         self._stepper: Any = None
         self._captures_of = self._captured_at = self._spent_before_s = 0.0
+        # Of one alarm: until when it may wait, where it was found last, and what is known of the program.
+        self._until = 0.0
+        self._found_at: tuple[int, int] | None = None
+        self._codes: Any = None
+        self._turns: Any = None
         if shim.state is not None or shim.settings.event_as_left:
             from .safe_points import SafePoints
 
@@ -52,13 +75,28 @@ class Alarm:
         shim = self._shim
         if is_first:
             self._known = None
+            self._until = 0.0
+            self._found_at = None
             if shim.board is not None and shim.watchdog.has_signal():
                 shim.board.words[PHASE] = FIRED
+        frames = proofs.stack(frame, shim.watchdog.caller)
+        if trust.is_importing(frames):
+            # One that was interrupted fails for ever; one that does not end, the supervisor ends with the process.
+            return _IMPORT_S
+        begins = not self._until
+        if begins:
+            self._until = time.monotonic() + self._search_ms() / 1000
         steps_on = self._stepper is not None
-        self.stop()
         try:
-            if is_first and self._points is not None and self._seek(frame):
-                return (shim.margin_ms - margins.rescue_ms(shim.margin_ms, os.environ)) * _SHARE / 1000
+            if self._points is not None:
+                self.stop()
+                if begins and self._seek(frame):
+                    return max(self._until - time.monotonic(), 0.0)
+            elif not steps_on:
+                wait_s = self._wait_for_turn(frames)
+                if wait_s:
+                    return wait_s
+            self.stop()
             if self._known is None and not steps_on and self._step_on(frame):
                 return _STEP_S
             return 0.0
@@ -66,6 +104,70 @@ class Alarm:
             # Never worse than without: whatever the search has met, the alarm is raised.
             self.stop()
             return 0.0
+
+    def _search_ms(self) -> float:
+        margin_ms = self._shim.margin_ms
+        return (margin_ms - margins.rescue_ms(margin_ms, os.environ)) * _SHARE
+
+    def _wait_for_turn(self, frames: list[FrameType]) -> float:
+        """Have the exception of a function without a state wait for the end of a turn; returns for how long at most."""
+        left_s = self._until - time.monotonic()
+        if (
+            left_s <= 0
+            or self._shim.settings.process != trust.SAFE
+            or not trust.can_look(os.environ, self._search_ms())
+        ):
+            return 0.0
+        found_at, self._found_at = self._found_at, (id(frames[-1]), frames[-1].f_lasti)
+        if found_at == self._found_at and _waits(frames):
+            return 0.0
+        if not (self._turns is not None and self._turns.is_seeking) and not self._seek_turn(frames):
+            return 0.0
+        return min(left_s, _WAIT_S) if found_at is None else left_s
+
+    def _seek_turn(self, frames: list[FrameType]) -> bool:
+        from .looks import TooLong
+        from .turns import Turns
+
+        if self._turns is None:
+            self._turns = Turns(self._shim.watchdog)
+        codes = self._get_codes()
+        try:
+            with codes.budget:
+                sought: bool = self._turns.seek(codes, frames, not _waits(frames))
+        except TooLong:
+            # What has been called may return all the same.
+            return not is_own(frames[-1].f_code.co_filename)
+        return sought
+
+    def _get_codes(self) -> Any:
+        if self._codes is None:
+            from .looks import Budget, Codes
+
+            self._codes = Codes(Budget(is_limited=self._points is None))
+        return self._codes
+
+    def _judge(self, frame: FrameType) -> str:
+        """How the exception stops the function there; one of the words of trust.py."""
+        shim = self._shim
+        if shim.settings.process != trust.SAFE or shim.board is None:
+            return trust.INTERRUPTED
+        frames = proofs.stack(frame, shim.watchdog.caller)
+        if trust.is_importing(frames):
+            return trust.IMPORTING
+        if self._points is None and not trust.can_look(os.environ, self._search_ms()):
+            return trust.NOT_LOOKED_AT
+        from .turns import is_at_boundary
+
+        codes = self._get_codes()
+        try:
+            with codes.budget:
+                found = is_at_boundary(codes, frames)
+        except Exception:
+            return trust.NOT_LOOKED_AT
+        if found is None:
+            return trust.LEFT_OUT
+        return trust.BOUNDARY if found else trust.INTERRUPTED
 
     def capture(self, frame: FrameType) -> None:
         """Capture the state where it is next whole, for a process that will be stuck, or where nothing is proved then.
@@ -106,8 +208,13 @@ class Alarm:
         self.stop()
         if self._shim.state is not None:
             self._shim.state.note_time_is_up()
-        if self._points is None:
-            return None
+        known = self._settle_state(frame) if self._points is not None else None
+        # After that: whoever counts references to code must not find ours.
+        self._shim.stopped_how = self._judge(frame) if not self._shim.is_torn else trust.INTERRUPTED
+        self._codes = None
+        return known
+
+    def _settle_state(self, frame: FrameType) -> str | None:
         if self._known is None:
             try:
                 untouched = self._points.untouched(frame)
@@ -127,6 +234,8 @@ class Alarm:
             self._stepper = None
         if self._points is not None:
             self._points.stop()
+        if self._turns is not None:
+            self._turns.stop()
 
     def _event(self) -> Any:
         """The event, where it travels as the handler has changed it."""
@@ -159,6 +268,8 @@ class Alarm:
     def _capture(self, frame: FrameType, offset: int, once: bool) -> bool:
         if self._shim.watchdog.shields:
             return False
+        if not once and trust.is_importing(proofs.stack(frame, self._shim.watchdog.caller)):
+            return False
         if once:
             return self._keep(frame, (frame, offset), refuses=False)
         self._keep(frame, (frame, offset))
@@ -186,3 +297,14 @@ class Alarm:
 
             keep(shim.board, shim.event)
         return True
+
+
+def _waits(frames: list[FrameType]) -> bool:
+    """Whether it is the function's own code, if anything, that waits there."""
+    for frame in reversed(frames):
+        file = frame.f_code.co_filename
+        if is_own(file):
+            return True
+        if not file.startswith(_STANDARD) or os.path.basename(file)[:-3] not in _WAIT:
+            return False
+    return False

@@ -28,15 +28,17 @@ SENDER = 13  # process id of the courier that has begun with the last one
 COMPLETE = 14  # 1: the function has said that the work of the invocation is done
 OWN_CALLS = 15  # how that stands which the function sends to itself, as own_invocations.py counts; 0: nothing
 CAPTURE_AFTER_MS = 16  # when the process takes part in a capture again, on the monotonic clock
-_SIZES = 17  # of the texts, by their numbers
+LOAD_MS = 17  # CPU time that the last load of the function's module took
+FAILED = 18  # 1: the invocation was answered with an error
+_SIZES = 19  # of the texts, by their numbers
 _CHECKS = _SIZES + 8
 _WORDS = _CHECKS + 2
 
 # Only the runtime process moves the phase on, only the supervisor says RESCUED. RUN: the handler runs. FIRED: its time
 # was up and it knows. HANDED: it has ended, a continuation or an error is on its way. LEFT: it has ended, what it
 # started goes on; the supervisor is asked to stop all of it before the hand-over. ANSWERED: the answer was posted, and
-# the next event not asked for yet.
-RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED = range(6)
+# the next event not asked for yet. SPENT: the same of a process that must not ask for it, and waits for its end.
+RUN, FIRED, HANDED, LEFT, RESCUED, ANSWERED, SPENT = range(7)
 
 # SENDING: a continuation may be on its way, so that it may arrive even if nobody hears of it. ACCEPTED: it has arrived,
 # or the job is done and its result is on the board. TAKEN_OVER: by the table the hop is another's, so nothing was sent.
@@ -225,7 +227,7 @@ class Board:
         """Forget an invocation that had a hand-over, an order or a state, and give back their memory."""
         words = self.words
         words[PHASE] = ANSWERED
-        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = words[OWN_CALLS] = 0
+        words[STATE_SLOT] = words[STATE_IS_NEW] = words[COMPLETE] = words[OWN_CALLS] = words[FAILED] = 0
         for text in (_ORDER, _STATE_1, _STATE_2, _RESULT):
             if words[_SIZES + text]:
                 words[_SIZES + text] = 0

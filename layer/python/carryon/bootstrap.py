@@ -16,7 +16,7 @@ from functools import partial
 import carryon
 
 from . import envelope, hook, innermost, margins, watchdog
-from .board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, PHASE, RESCUED, RUN
+from .board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
 from .invocation import Invocation, facts
 
 TYPE_CHECKING = False
@@ -91,6 +91,13 @@ class Shim:
         # where that could not be found out.
         self.state_known: str | None = None
         self._state_unknown = "earlier" if settings.state or settings.event_as_left else None
+        # Of the same alarm: how it stopped the function, one of trust.py's words; whether it was raised before, where
+        # nobody could see it; whether this process must not serve another invocation.
+        self.stopped_how = ""
+        self.is_torn = False
+        self.is_spent = False
+        # The tasks of event loops that there were when the handler was called.
+        self.tasks_before: Any = ()
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
@@ -115,7 +122,7 @@ class Shim:
         divide, self._divide = self._divide, None
         standby = self._begin_process(divide) if divide else None
         if standby is None:
-            return self._load_handler(name)
+            return self.load_timed(partial(self._load_handler, name))
         standby.wait()
         # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
         self._client.on_init_complete = lambda *_: None
@@ -126,7 +133,8 @@ class Shim:
             if handler is None:
                 from . import late_loading
 
-                handler = late_loading.load(self, partial(self._load_handler, name), self._received, event)
+                load = partial(self.load_timed, partial(self._load_handler, name))
+                handler = late_loading.load(self, load, self._received, event)
             return handler(event, context)
 
         return invoke
@@ -157,6 +165,14 @@ class Shim:
         if reason and standby is None:
             hook.say_without(reason)
         return standby
+
+    def load_timed(self, load: Callable[[], Callable[[Any, Any], Any]]) -> Callable[[Any, Any], Any]:
+        """Load the handler; the supervisor is told how long that takes."""
+        began = time.process_time()
+        handler = load()
+        if self.board is not None:
+            self.board.words[LOAD_MS] = int((time.process_time() - began) * 1000)
+        return handler
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
         if name == innermost.NAME:
@@ -207,6 +223,10 @@ class Shim:
         if self.board is not None:
             put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
+        if self.is_spent and self.board is not None:
+            from . import ending
+
+            ending.wait_for_end(self.board)
         if self.board_is_used:
             self.board_is_used = False
             self.own_calls = None
@@ -336,6 +356,10 @@ class Shim:
             from . import beginning
 
             return beginning.step_aside(self, Invocation(*received), reason)
+        if "asyncio.tasks" in sys.modules:
+            from . import tasks
+
+            self.tasks_before = tasks.known()
         if self.board is not None:
             self.board.show(left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True
@@ -345,7 +369,8 @@ class Shim:
         board = self.board
         if board is not None:
             board.words[ALARM_AT_MS] = 0
-            self._dismiss_attendants(board)
+            if not self.is_spent:
+                self._dismiss_attendants(board)
 
     def _dismiss_attendants(self, board: Board) -> None:
         if board.words[ATTENDED]:
@@ -425,6 +450,7 @@ class Shim:
         self.state_known = self._get_alarm().settle(frame)
 
     def _note_swallowed(self) -> None:
+        self.is_torn = True
         if self.board is not None:
             self.board.words[PHASE] = RUN
 

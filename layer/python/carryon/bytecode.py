@@ -49,7 +49,9 @@ class Flow:
             place[one.argval] if one.opcode in _JUMPS and one.opname not in _NO_JUMPS else None
             for one in self.instructions
         ]
-        self.successors = [self._following(at) for at in range(len(self.instructions))]
+        self.successors = [self.following(at) for at in range(len(self.instructions))]
+        # By handler, how many values of the stack it keeps, and whether the place of the error comes upon them.
+        self.depths: dict[int, tuple[int, bool]] = {}
         self.handlers = self._by_table(code, place) if _HAS_TABLE else self._by_blocks()
         for at, handler in enumerate(self.handlers):
             if handler is not None and handler not in self.successors[at]:
@@ -76,7 +78,8 @@ class Flow:
             found.append(line)
         return found
 
-    def _following(self, at: int) -> list[int]:
+    def following(self, at: int) -> list[int]:
+        """The places that may follow where no exception is raised."""
         name, target = self.instructions[at].opname, self.targets[at]
         following = [] if target is None or name in _SETUPS else [target]
         if name not in _ENDS and name not in _ALWAYS and at + 1 < len(self.instructions):
@@ -87,6 +90,7 @@ class Flow:
         handlers: list[int | None] = [None] * len(self.instructions)
         entries: list[Any] = dis.Bytecode(code).exception_entries  # type: ignore[attr-defined]
         for entry in entries:
+            self.depths[place[entry.target]] = entry.depth, entry.lasti
             for at in range(bisect_right(self.offsets, entry.start - 1), len(handlers)):
                 if self.offsets[at] >= entry.end:
                     break
@@ -123,17 +127,17 @@ def pops_and_pushes(instruction: Any) -> tuple[int, int]:
     """How many values an instruction takes off the stack, and how many it puts there, where it does not jump."""
     name, arg = instruction.opname, instruction.arg
     if name in _PEEKS or name.startswith(("LOAD_CONST", "LOAD_FAST", "LOAD_GLOBAL", "LOAD_NAME", "LOAD_SMALL")):
-        return 0, _effect(instruction)
+        return 0, effect(instruction)
     if name == "PRECALL":
         return 0, 0  # Python 3.11; what it does is counted with the CALL after it
     if name == "CALL":
         return arg + 2, 1
     pushes = 0 if name.startswith(_GIVE_NOTHING) else 1
-    if name == "LOAD_METHOD" or (name == "LOAD_ATTR" and _effect(instruction) == 1):
+    if name == "LOAD_METHOD" or (name == "LOAD_ATTR" and effect(instruction) == 1):
         pushes = 2
     elif name.startswith("UNPACK"):
-        return 1, _effect(instruction) + 1
-    return pushes - _effect(instruction), pushes
+        return 1, effect(instruction) + 1
+    return pushes - effect(instruction), pushes
 
 
 _PEEKS = {
@@ -147,6 +151,7 @@ _GIVE_NOTHING = (
 )  # fmt: skip
 
 
-def _effect(instruction: Any) -> int:
+def effect(instruction: Any, jump: bool = False) -> int:
+    """By how much an instruction makes the stack larger, where it jumps or does not."""
     arg = instruction.arg if instruction.opcode >= dis.HAVE_ARGUMENT else None
-    return dis.stack_effect(instruction.opcode, arg, jump=False)
+    return dis.stack_effect(instruction.opcode, arg, jump=jump)

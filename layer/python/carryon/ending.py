@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import carryon
 
-from . import answers, delivery, handover, margins
+from . import answers, delivery, handover, margins, trust
 from . import board as on_board
 from .invocation import arrived
 from .progress import EARLIER, reason_not_carried
@@ -27,6 +27,7 @@ Ending = namedtuple("Ending", "invocation event context started_at result failur
 
 _IN_LOG = 12
 _POLL_S = 0.01
+_END_WITHIN_S = 1.0
 
 
 def conclude(shim: Shim, ending: Ending) -> Any:
@@ -48,7 +49,10 @@ def conclude(shim: Shim, ending: Ending) -> Any:
     left_running = _left_running(shim, started_at)
     run = carryon._run
     progress = run.progress() if run is not None else None
-    _say_time_is_up(shim, ending, left_running, progress)
+    process = trust.verdict(shim, failure, bool(left_running))
+    shim.is_spent = process[0] == trust.REPLACED
+    shim.is_torn = False
+    _say_time_is_up(shim, ending, left_running, progress, process)
     _say_own_alarm(shim, invocation)
 
     if run is not None and run.is_complete:
@@ -99,6 +103,8 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         return answers.join(answer, result)
     except handover.Failure as error:
         shim.has_handed_over = error.kind in handover.NOT_THE_END
+        if board is not None and error.kind != "Continued":
+            board.words[on_board.FAILED] = 1
         handover.say_failure(settings, invocation, error)
         fail(error.kind, error.text, _stack_lines(shim))
 
@@ -125,12 +131,37 @@ def _event_as_left(board: on_board.Board | None, event: Any, original: bytes | N
 
 
 def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
-    """Fail the invocation under an error type of ours, with the stack on which the alarm found the function."""
+    """Fail the invocation under an error type of ours, with the stack on which the alarm found the function.
+
+    Raises:
+        FaultException: always.
+    """
     fault = sys.modules["awslambdaric.lambda_runtime_exception"].FaultException
     raise fault(f"Carryon.{kind}", text, stack) from None
 
 
-def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progress: bytes | NotCarried | None) -> None:
+def wait_for_end(board: on_board.Board) -> NoReturn:
+    """Have this process replaced, whose answer was posted: none of the function's code runs any more, not at exit."""
+    # Should a stream of the function's own not come to an end.
+    board.words[on_board.PHASE] = on_board.ANSWERED
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()  # type: ignore[union-attr]
+        except Exception:
+            pass  # the function may have put anything there, or nothing
+    board.words[on_board.PHASE] = on_board.SPENT
+    while True:
+        board.wake_supervisor()
+        time.sleep(_END_WITHIN_S)
+
+
+def _say_time_is_up(
+    shim: Shim,
+    ending: Ending,
+    left_running: list[str],
+    progress: bytes | NotCarried | None,
+    process: tuple[str, str],
+) -> None:
     failure = ending.failure
     fields: dict[str, Any] = {
         "elapsed_ms": int((time.time() - ending.started_at) * 1000),
@@ -138,6 +169,8 @@ def _say_time_is_up(shim: Shim, ending: Ending, left_running: list[str], progres
         "margin_ms": shim.margin_ms,
         "stopped_at": _stopped_at(shim),
         "handler_returned": failure is None,
+        "process": process[0],
+        "process_why": process[1],
         **_process_facts(),
     }
     if left_running:
@@ -172,7 +205,7 @@ def _left_running(shim: Shim, started_at: float) -> list[str]:
     try:
         from .leftovers import find
 
-        return find(shim.board, time.time() - started_at)
+        return find(shim.board, time.time() - started_at, shim.tasks_before)
     except Exception as error:
         return [f"unknown, as looking for it failed: {error!r}"]
 

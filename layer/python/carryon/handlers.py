@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .bytecode import Flow
+    from .loops import Loop
 
 # In between nothing may run that is not the interpreter's own.
 _SIMPLE = (
@@ -39,6 +40,13 @@ def covered_from(flow: Flow, at: int, wanted: Container[int | None]) -> int | No
         if place >= len(flow.instructions):
             return None
     return None
+
+
+def in_turn(flow: Flow, loop: Loop, at: int) -> int:
+    """The place, from that one near the loop's head on, from which the clean-up around the loop is reached."""
+    around = {flow.handlers[place] for place in loop.body if flow.handlers[place] not in loop.body} - {None}
+    place = covered_from(flow, at, around) if around else at
+    return at if place is None else place
 
 
 def better_place(frame: FrameType, caller: FrameType | None) -> tuple[FrameType, int] | None:

@@ -8,30 +8,39 @@ import time
 from _thread import get_ident
 from functools import cache
 
-from . import processes
+from . import processes, tasks, waits
 from .board import COURIER, STANDBY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from types import FrameType
+    from typing import Any
 
     from .board import Board
 
-WORKERS = ("/concurrent/futures/thread.py", "/multiprocessing/pool.py")
+# By file, the functions that wait in an executor's thread for work, and do it.
+_WORKERS = (("/concurrent/futures/thread.py", "_worker"), ("/multiprocessing/pool.py", "worker"))
+WORKERS = tuple(file for file, _ in _WORKERS)
+# Modules in which a thread waits for what others do, not for an answer.
+_IDLE = ("/threading.py", "/queue.py", "/selectors.py")
 # Of the start times in /proc.
 _TICK_S = 0.02
 
 
-def find(board: Board, elapsed_s: float) -> list[str]:
+def find(board: Board, elapsed_s: float, tasks_before: Collection[Any] = ()) -> list[str]:
     """Name the threads, event loops and processes that an invocation of `elapsed_s` seconds has left at work.
 
-    What was there before is the function's own way to work, and idle helpers of libraries (exporters, pools) stay:
-    a thread counts while it executes code of the task folder, an old one only where it works for an executor.
+    What was there before is the function's own way to work, and idle helpers of libraries (exporters, pools) stay. A
+    thread of an executor counts while it does not wait for work, however old it is; any other one that is new counts
+    while it executes the function's own code, or does not wait for other threads or for a time.
+
+    Args:
+        tasks_before: those that there were when the invocation began.
     """
     # Taken once: looking through a full /proc takes longer than a tick.
     since = time.clock_gettime(time.CLOCK_BOOTTIME) - elapsed_s - _TICK_S
-    return [*_threads(since), *_event_loops(), *_processes(board, since)]
+    return [*_threads(since), *_tasks(tasks_before), *_processes(board, since)]
 
 
 def _threads(since: float) -> Iterator[str]:
@@ -45,10 +54,27 @@ def _threads(since: float) -> Iterator[str]:
         frame = frames.get(thread.ident)
         if thread is threading.main_thread() or frame is None:
             continue
-        is_new = processes.started_at(f"self/task/{thread.native_id}") >= since
-        files = [at.f_code.co_filename for at in _outwards(frame)]
-        if (is_new or any(file.endswith(WORKERS) for file in files)) and any(map(is_own, files)):
+        task = f"self/task/{thread.native_id}"
+        frames_of_it = list(_outwards(frame))
+        worker = next((at for at in frames_of_it if _is_worker(at)), None)
+        if worker is not None:
+            is_at_work = worker is not frame
+        else:
+            is_at_work = processes.started_at(task) >= since and (
+                any(is_own(at.f_code.co_filename) for at in frames_of_it) or not _is_idle(frame, task)
+            )
+        if is_at_work:
             yield f"thread {thread.name}"
+
+
+def _is_worker(frame: FrameType) -> bool:
+    code = frame.f_code
+    return any(code.co_name == name and code.co_filename.endswith(file) for file, name in _WORKERS)
+
+
+def _is_idle(frame: FrameType, task: str) -> bool:
+    """Whether a thread waits for other threads, for one of several things to happen, or for a time."""
+    return frame.f_code.co_filename.endswith(_IDLE) or waits.is_asleep(task)
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
@@ -73,21 +99,18 @@ def _packed_libraries(root: str) -> set[str]:
     for entry in os.listdir(root):
         if entry.endswith(".dist-info"):
             try:
-                with open(f"{root}{entry}/RECORD", encoding="utf-8", errors="replace") as record:
-                    names.update(line.partition(",")[0].partition("/")[0] for line in record)
+                with open(f"{root}{entry}/RECORD", "rb") as record:
+                    tops = {line.partition(b",")[0].partition(b"/")[0] for line in record}
             except OSError:
-                pass
+                continue
+            names.update(top.decode("utf-8", "replace") for top in tops)
     return names
 
 
-def _event_loops() -> Iterator[str]:
-    """Tasks that are not done, of loops that go on as soon as the next invocation runs them."""
-    # The public all_tasks() wants a loop, and only the function knows its loops. Python 3.12 renamed the set.
-    asyncio = sys.modules.get("asyncio.tasks")
-    for task in list(getattr(asyncio, "_scheduled_tasks", None) or getattr(asyncio, "_all_tasks", None) or ()):
-        loop = task.get_loop()
-        code = getattr(task.get_coro(), "cr_code", None)
-        if not (task.done() or loop.is_closed() or loop.is_running()) and code and is_own(code.co_filename):
+def _tasks(before: Collection[Any]) -> Iterator[str]:
+    """Tasks that are not done: they go on as soon as the next invocation runs their loop, or in another thread."""
+    for task in list(tasks.known()):
+        if not (task.done() or task.get_loop().is_closed() or task in before):
             yield f"task {task.get_name()}"
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _STOP_WITHIN_S = 0.05
+_END_WITHIN_S = 0.25
 _POLL_S = 0.001
 _PR_SET_CHILD_SUBREAPER = 36
 _READ_MAX = 4_096
@@ -113,6 +114,15 @@ def handles(pid: int, number: int, at_once: bool = False) -> bool:
     masks = {line[:6]: int(line[7:], 16) for line in _read(f"{pid}/status").splitlines() if line.startswith(_MASKS)}
     bit = 1 << (number - 1)
     return bool(masks.get(b"SigCgt", 0) & bit) and not (at_once and masks.get(b"SigBlk", 0) & bit)
+
+
+def wait_for_ends(pids: list[int]) -> None:
+    """Wait until processes that were killed have ended, for a quarter of a second at most."""
+    by = time.monotonic() + _END_WITHIN_S
+    wait_s = _POLL_S
+    while any(lives(pid) for pid in pids) and time.monotonic() < by:
+        time.sleep(wait_s)
+        wait_s *= 2
 
 
 def stat(path: str) -> list[str]:

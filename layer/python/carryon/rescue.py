@@ -95,6 +95,11 @@ class Rescue:
                 processes.send(self.stopped, signal.SIGCONT)
         return LEFT_ALONE if is_left_alone else REPLACED
 
+    def spent(self, child: list[int]) -> None:
+        """Stop a process that has answered and is not to go on, if it still lives, with all that it has started."""
+        processes.stop(child)
+        self.stopped = self._stop_all(child)
+
     def died(self, status: int, peak_kb: int) -> bool:
         """Answer for a process that died in an invocation, if nobody has; False if there was none.
 

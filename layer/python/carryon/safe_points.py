@@ -7,7 +7,7 @@ from time import perf_counter
 
 from . import boundary, proofs, stepping
 from .contents import DEEP, contents
-from .handlers import covered_from
+from .handlers import in_turn
 from .program import Program, functions_of
 from .snapshots import read
 from .touches import Known
@@ -251,10 +251,9 @@ class SafePoints:
             self.stop()
             return LATER
         flow = found.own.flow
-        around = {flow.handlers[at] for at in found.loop.body if flow.handlers[at] not in found.loop.body} - {None}
         at = flow.at(frame.f_lasti)
-        place = covered_from(flow, at, around) if around else at
-        if place is None or place == at:
+        place = in_turn(flow, found.loop, at)
+        if place == at:
             return NOW
         if self._stepper is None:
             self._stepper = stepping.start(self._reached)

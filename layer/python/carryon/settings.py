@@ -22,14 +22,15 @@ Problem = namedtuple("Problem", "name value allowed")
 # the key under which it goes into the event, None for its own name.
 StateName = namedtuple("StateName", "module function name key")
 
+PROCESS = ("safe", "keep", "fresh")
 STATE_INTO = ("globals", "event", "both")
 BATCH = ("continue", "fail", "report")
 
 Settings = namedtuple(
     "Settings",
     "to fallback_to margin_ms margin_percent state state_into event_as_left batch max_hops stall_hops max_age_ms "
-    "raise_timeout_error response response_error continue_on_crash bucket table table_always signing_keys next_wrapper "
-    "metrics problems",
+    "raise_timeout_error response response_error continue_on_crash process bucket table table_always signing_keys "
+    "next_wrapper metrics problems",
 )
 
 MIN_MARGIN_MS = 100
@@ -113,6 +114,7 @@ def parse(environ: Mapping[str, str]) -> Settings:
         continue_on_crash=read(
             "CARRYON_ON_CRASH", _one_of({"report": False, "continue": True}), False, "report or continue"
         ),
+        process=read("CARRYON_PROCESS", _one_of({word: word for word in PROCESS}), "safe", ", ".join(PROCESS)),
         bucket=read("CARRYON_BUCKET", _bucket, None, "the name of an S3 bucket"),
         table=read("CARRYON_TABLE", _table, None, "the name or the ARN of a DynamoDB table"),
         table_always=read("CARRYON_TABLE_ALWAYS", _one_of({"0": False, "1": True}), False, "1 or 0"),
@@ -143,6 +145,7 @@ _NAMES = (
     "CARRYON_RAISE",
     "CARRYON_RESPONSE",
     "CARRYON_ON_CRASH",
+    "CARRYON_PROCESS",
     "CARRYON_BUCKET",
     "CARRYON_TABLE",
     "CARRYON_TABLE_ALWAYS",

@@ -16,11 +16,14 @@ from .board import (
     ATTENDED,
     COURIER,
     DUE_MS,
+    FAILED,
     HANDED,
     LEFT,
+    LOAD_MS,
     PHASE,
     RESCUED,
     RUN,
+    SPENT,
     STANDBY,
     UNDERSTUDY_SIGNAL,
     WAKE,
@@ -29,7 +32,7 @@ from .board import (
 from .dispatch import Dispatch
 from .margins import rescue_ms, warm_up_before_alarm_ms
 from .needs import Needs
-from .processes import handles, lives, reap, send
+from .processes import handles, lives, reap, send, wait_for_ends
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -140,13 +143,17 @@ class Supervisor:
 
     def _outlive(self, status: int, peak_kb: int) -> bool:
         """Answer for the child that has died and start another; False if this process has to end with it."""
-        if self._told_to_end or not self._board.words[ALARM_AT_MS]:
+        words = self._board.words
+        is_spent = words[PHASE] == SPENT
+        if self._told_to_end or not (words[ALARM_AT_MS] or is_spent):
             return False
         try:
             from .rescue import Rescue
 
             rescue = Rescue(self._board, self._settings, self._dispatch)
-            if not rescue.died(status, peak_kb):
+            if is_spent:
+                rescue.spent([])
+            elif not rescue.died(status, peak_kb):
                 return False
             self._go_on(rescue.stopped)
         except Exception as error:
@@ -178,7 +185,8 @@ class Supervisor:
         if words[PHASE] in (LEFT, RESCUED):
             words[PHASE] = HANDED
         self._dispatch.refuse()
-        send([self.child], signal.SIGCONT)
+        # What must not go on ends.
+        send([self.child], signal.SIGKILL if words[PHASE] == SPENT else signal.SIGCONT)
 
     def _have(self, helper: str, get: Callable[[], Any]) -> Any:
         """What `get` returns; None, and a line says so, where it fails: the helper is done without this time."""
@@ -215,6 +223,8 @@ class Supervisor:
         # Before the look: an invocation that starts after it then sends the signal that ends the wait.
         words[WAKE] = 1
         self._dispatch.pass_on_order()
+        if words[PHASE] == SPENT:
+            return self._replace()
         if self._rests_until:
             rest_s = self._rests_until - time.monotonic()
             if rest_s > 0:
@@ -241,6 +251,8 @@ class Supervisor:
         phase = words[PHASE]
         if phase == LEFT:
             return self._rescue(alarm_at_ms, phase)
+        if phase == SPENT:
+            return self._replace()
         ask_in_s = None
         if phase == RUN and (self._settings.state or self._settings.event_as_left):
             ask_in_s = self._have("captures", lambda: self._ask(alarm_at_ms, left_ms, margin_ms))
@@ -331,6 +343,25 @@ class Supervisor:
         if ending != GONE_ON:
             self._done_with = alarm_at_ms
         return _LOOK_AGAIN_S
+
+    def _replace(self) -> float | None:
+        """Put another process in the place of a child that has answered and must not go on."""
+        from .rescue import Rescue
+        from .trust import load_is_too_slow
+
+        rescue = Rescue(self._board, self._settings, self._dispatch)
+        rescue.spent([self.child])
+        words = self._board.words
+        # An invocation that is not marked as failed must not end so: it would be tried again beside its successor.
+        ends = words[FAILED] and load_is_too_slow(words[LOAD_MS], self._board.span()[0])
+        # First of all, as locks of its and connections end with it.
+        send(rescue.stopped, signal.SIGKILL)
+        wait_for_ends(rescue.stopped)
+        if ends:
+            self._told_to_end = True
+            return None
+        self._go_on([])
+        return _REST_S
 
     def _go_on(self, stopped: list[int]) -> None:
         """Put another process in the place of the child, and kill that with all that was stopped."""

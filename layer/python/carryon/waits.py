@@ -33,6 +33,16 @@ def are_left_alone(pid: int) -> bool:
     return is_left_alone(words, os.uname().machine)
 
 
+def is_asleep(path: str) -> bool:
+    """Whether a process or thread (a path below /proc) waits for a time and nothing else; False if unknown."""
+    words = _read(f"/proc/{path}/syscall")
+    machine = os.uname().machine
+    if len(words) < 2 or not words[0].isdigit() or machine not in _NUMBERS:
+        return False
+    _, sleep, selects = _NUMBERS[machine]
+    return int(words[0]) == sleep or int(words[0]) in selects and int(words[1], 16) == 0
+
+
 def is_left_alone(words: list[str], machine: str) -> bool:
     """The same for a wait, by what /proc/PID/syscall says on such a machine: a system call and its arguments."""
     if words[0] == "-1" or machine not in _NUMBERS:

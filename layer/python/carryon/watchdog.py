@@ -324,7 +324,8 @@ class Watchdog:
         if self.phase == WAITING:
             rest_s = self._waits_until - monotonic()
             if rest_s > _TOLERANCE_S:
-                self._set_timer(rest_s)
+                if self.has_signal():
+                    self._set_timer(rest_s)
                 return True
         if frame is not None and self._waits_until and frame.f_code.co_filename.endswith(_STEPPING):
             # There would hardly ever be another frame to be found while every step is looked at.

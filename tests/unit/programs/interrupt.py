@@ -44,7 +44,8 @@ class Shim:
         self.settings = settings.parse({"CARRYON_STATE": state_names})
         self.state = State(self.settings.state, name) if state_names else None
         self.event = self.batch = self.board = None
-        self.board_is_used = False
+        self.board_is_used = self.is_torn = False
+        self.stopped_how = ""
         self.margin_ms = margin_ms
         self.raw = None
         self.watchdog = watchdog.Watchdog(

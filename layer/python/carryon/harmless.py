@@ -1,0 +1,233 @@
+"""Whether anybody can tell afterwards that some instructions did not run: what they store, and whom they call."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import types
+
+from . import symbols
+from .leftovers import is_own
+from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, EXIT, ITERATOR, LOCAL, NEW, RESULT, SLICE, Names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from .looks import Codes, Look
+    from .symbols import Expression
+
+_FUNCTION = types.FunctionType
+_SUSPENDS = 0x20 | 0x80 | 0x200  # of co_flags: generators, coroutines, asynchronous generators
+# Of functions that call one another, and of code that is looked through.
+_DEPTH_MAX = 3
+_CODE_MAX = 6_000
+
+# Builtins that leave nothing behind but their result.
+_PURE_NAMES = {
+    "abs", "all", "any", "ascii", "bin", "bool", "bytearray", "bytes", "callable", "chr", "complex", "dict", "divmod",
+    "enumerate", "filter", "float", "format", "frozenset", "getattr", "globals", "hasattr", "hash", "hex", "id", "int",
+    "isinstance", "issubclass", "iter", "len", "list", "locals", "map", "max", "memoryview", "min", "object", "oct",
+    "ord", "pow", "print", "range", "repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple",
+    "type", "vars", "zip",
+}  # fmt: skip
+_PURE = {id(vars(builtins)[name]) for name in _PURE_NAMES}
+# The same of other modules; None is all of a module.
+_PURE_OF: dict[str, set[str] | None] = {
+    "_collections": None,
+    "_datetime": None,
+    "_decimal": None,
+    "_operator": {"attrgetter", "itemgetter"},
+    "base64": None,
+    "carryon": None,
+    "collections": None,
+    "copy": {"copy", "deepcopy"},
+    "datetime": None,
+    "decimal": None,
+    "json": {"dumps", "loads"},
+    "math": None,
+    "os": {"fspath", "getenv"},
+    "posix": {"cpu_count", "getpid", "getppid", "times"},
+    "time": {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "strftime", "time", "time_ns"},
+    "uuid": {"UUID", "uuid4"},
+}
+_TIME_LEFT = "get_remaining_time_in_millis"
+# Of objects of which nothing is known: they give out a text, a number or what is inside.
+_PURE_METHODS = {
+    "capitalize", "casefold", "count", "decode", "encode", "endswith", "format", "get", "hexdigest", "index",
+    "isoformat", "items", "keys", "ljust", "lower", "lstrip", "most_common", "partition", "remaining_ms",
+    "rfind", "rjust", "rpartition", "rstrip", "split", "splitlines", "startswith", "strftime", "strip", "timestamp",
+    "title", "total_seconds", "upper", "values", "zfill", _TIME_LEFT,
+}  # fmt: skip
+_LOGS = {"critical", "debug", "error", "exception", "info", "isEnabledFor", "log", "warning"}
+_FIXED = {str, bytes, int, float, complex, bool, tuple, frozenset, range, type(None), type}
+_FIXED_OF = ("datetime", "decimal", "fractions", "uuid")
+_CONTAINERS = {list, dict, set, bytearray}
+# What a loop may go through that has nothing to do at its end.
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_PLAIN: tuple[type, ...] = (list, tuple, dict, set, frozenset, range, str, bytes, bytearray, *_VIEWS)
+_GIVE_PLAIN = {id(one) for one in (range, sorted, list, tuple, dict, set, frozenset, str, bytes, vars, dir)}
+_PASS_ON = {id(one) for one in (enumerate, zip, reversed, map, filter, iter)}
+_GIVE_PLAIN_METHODS = {"partition", "rsplit", "split", "splitlines"}
+_PASS_ON_METHODS = {"copy", "items", "keys", "values"}
+_KEEPS = (
+    "STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "DELETE_NAME", "STORE_DEREF",
+    "DELETE_DEREF",
+)  # fmt: skip
+_MAY_DO_ANYTHING = (
+    "BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH", "LOAD_SPECIAL", "YIELD_", "SEND",
+    "GET_AWAITABLE", "GET_ANEXT", "GET_AITER", "IMPORT_STAR",
+)  # fmt: skip
+# Where the place of what is changed lies on the stack.
+_SUBSCRIPTS = {"STORE_SUBSCR": 2, "DELETE_SUBSCR": 2, "STORE_SLICE": 3}
+
+
+def matters(codes: Codes, look: Look, at: int, names: Names, depth: int) -> bool:
+    """Whether an instruction may change what outlives the invocation, or call what does."""
+    one, stack = look.flow.instructions[at], look.stacks[at]
+    name = one.opname
+    if name.startswith(_KEEPS) or name.startswith(_MAY_DO_ANYTHING):
+        return True
+    if name in _SUBSCRIPTS:
+        return not _is_own_object(_at(stack, _SUBSCRIPTS[name]), names)
+    if name.startswith("INPLACE_") or (name == "BINARY_OP" and one.argrepr.endswith("=")):
+        left = _at(stack, 2)
+        return not (_is_own_object(left, names) or any(type(value) in _FIXED for value in names.value(left)))
+    call = symbols.called(one, stack)
+    return call is not None and _call_matters(codes, look, call[0], names, depth)
+
+
+def _at(stack: symbols.Stack, depth: int) -> Expression:
+    return stack[-depth] if len(stack) >= depth else None
+
+
+def _is_own_object(expression: Expression, names: Names) -> bool:
+    """Whether nobody but the frame has the object."""
+    if expression and expression[0] == NEW:
+        return True
+    if not expression or expression[0] != LOCAL or names.frame is None:
+        return False
+    if not any(type(value) in _CONTAINERS for value in names.value(expression)):
+        return False
+    return _holders(names.frame, expression[1]) <= _ONE_HOLDER
+
+
+def _holders(frame: FrameType, name: str) -> int:
+    return sys.getrefcount(frame.f_locals[name])
+
+
+def _count_one() -> int:
+    name: list[Any] = []
+    count = _holders(sys._getframe(), "name")
+    del name
+    return count
+
+
+_ONE_HOLDER = _count_one()
+
+
+def _call_matters(codes: Codes, look: Look, callee: Expression, names: Names, depth: int) -> bool:
+    if callee is None:
+        return True
+    if callee[0] == EXIT:
+        return False  # its `with` had begun before, and ends all the same
+    if callee[0] == CODE:
+        code = next((one for one in look.code.co_consts if id(one) == callee[1]), None)
+        return code is None or _body_matters(codes, code, Names({}), depth)
+    for value in names.value(callee):
+        if callee[0] == ATTRIBUTE and (callee[2] == _TIME_LEFT or _is_method_of(callee, names)):
+            break
+        return not _is_harmless(codes, value, depth)
+    if callee[0] != ATTRIBUTE:
+        return True
+    method = callee[2]
+    # Before there is another holder of it here.
+    if _is_own_object(callee[1], names):
+        return False
+    for base in names.value(callee[1]):
+        if type(base) in _FIXED or type(base).__module__ in _FIXED_OF:
+            return False
+        if type(base) in _CONTAINERS or type(base).__module__ == "collections":
+            return method not in _PURE_METHODS
+        return not (method in _LOGS and _is_logger(base) or method == _TIME_LEFT)
+    return method not in _PURE_METHODS
+
+
+def _is_method_of(callee: tuple[Any, ...], names: Names) -> bool:
+    """Whether an attribute is a method of an object whose kind says what it does."""
+    for base in names.value(callee[1]):
+        kind = type(base)
+        is_known = kind in _FIXED and kind is not type or kind in _CONTAINERS
+        return is_known or kind.__module__ in ("collections", *_FIXED_OF) or _is_logger(base)
+    return False
+
+
+def _is_logger(base: Any) -> bool:
+    logging = sys.modules.get("logging")
+    return logging is not None and isinstance(base, (logging.Logger, logging.LoggerAdapter))
+
+
+def _is_harmless(codes: Codes, value: Any, depth: int) -> bool:
+    """Whether a call of this object leaves nothing behind but its result."""
+    if id(value) in _PURE:
+        return True
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return True
+    if type(value) is _FUNCTION and is_own(value.__code__.co_filename):
+        return not value.__code__.co_flags & _SUSPENDS and not _body_matters(
+            codes, value.__code__, Names(value.__globals__), depth
+        )
+    module, name = getattr(value, "__module__", None) or "", getattr(value, "__name__", "")
+    if type(value) is types.BuiltinFunctionType and isinstance(value.__self__, type):
+        module = value.__self__.__module__  # datetime.now()
+    elif module in _PURE_OF and vars(sys.modules.get(module, types)).get(name) is not value:
+        return False
+    allowed = _PURE_OF.get(module, set())
+    return allowed is None or name in allowed
+
+
+def _body_matters(codes: Codes, code: CodeType, names: Names, depth: int) -> bool:
+    if depth >= _DEPTH_MAX or len(code.co_code) > _CODE_MAX:
+        return True
+    inner = codes.look(code)
+    return any(matters(codes, inner, at, names, depth + 1) for at in range(len(inner.flow.instructions)))
+
+
+def is_plain(codes: Codes, expression: Expression, names: Names) -> bool:
+    """Whether what a loop goes through has nothing to do at its end, as a generator may have."""
+    if expression is None:
+        return False
+    kind = expression[0]
+    if kind == NEW:
+        return True
+    if kind in (ITERATOR, SLICE):
+        return is_plain(codes, expression[1], names)
+    if kind == RESULT:
+        return all(is_plain(codes, part, names) for part in expression[1:])
+    for value in names.value(expression):
+        return type(value) in _PLAIN or isinstance(value, _PLAIN) and "__iter__" not in vars(type(value))
+    if kind != CALL:
+        return False
+    callee, arguments = expression[1:]
+    if callee and callee[0] == CODE:
+        return all(is_plain(codes, one, names) for one in arguments)
+    for value in names.value(callee):
+        if id(value) in _GIVE_PLAIN or getattr(value, "__module__", None) == "json" and value.__name__ == "loads":
+            return True
+        if id(value) in _PASS_ON or getattr(value, "__module__", None) in ("itertools", "carryon"):
+            return all(_is_passed(codes, one, names) for one in arguments)
+    if not callee or callee[0] != ATTRIBUTE:
+        return False
+    if callee[2] in _GIVE_PLAIN_METHODS:
+        return True
+    return callee[2] in ("items", "keys", "values", "copy") and is_plain(codes, callee[1], names)
+
+
+def _is_passed(codes: Codes, expression: Expression, names: Names) -> bool:
+    if expression and expression[0] in (CODE, CONSTANT):
+        return True
+    for value in names.value(expression):
+        if callable(value) or type(value) in _FIXED:
+            return True
+    return is_plain(codes, expression, names)

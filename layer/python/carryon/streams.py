@@ -1,0 +1,69 @@
+"""Whether the turns of a loop read one answer after the other from something that there was before the loop.
+
+What the further turns would have read is then still there for whoever asks next.
+"""
+
+from __future__ import annotations
+
+import types
+
+from . import symbols
+from .leftovers import is_own
+from .symbols import ATTRIBUTE, CALL, ITEM, LOCAL, SLICE, Names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
+    from typing import Any
+
+    from .looks import Codes, Look
+    from .symbols import Expression
+
+_READS = {
+    "fetchmany", "fetchone", "getline", "getreply", "nextset", "read", "read1", "readinto", "readline", "recv",
+    "recv_bytes", "recv_into", "recvfrom", "recvmsg",
+}  # fmt: skip
+_DEPTH_MAX = 2
+_FUNCTION = types.FunctionType
+
+
+def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth: int = 0) -> bool:
+    """Whether one of these places reads from what was made elsewhere: by its name, or in a function of the own code."""
+    places = list(places)
+    made_here = look.stored(places)
+    for at in places:
+        call = symbols.called(look.flow.instructions[at], look.stacks[at])
+        if call is None or call[0] is None:
+            continue
+        callee = call[0]
+        if callee[0] == ATTRIBUTE and callee[2] in _READS:
+            root = _root(callee[1])
+            is_made_here = root is None or root[0] == CALL or root[0] == LOCAL and root[1] in made_here
+            if not (is_made_here or any(map(_is_file, names.value(callee[1])))):
+                return True
+        for value in names.value(callee):
+            code = _own_code(value)
+            if code is not None and depth < _DEPTH_MAX:
+                inner = codes.look(code)
+                if read_on(codes, inner, range(len(inner.flow.instructions)), Names(value.__globals__), depth + 1):
+                    return True
+    return False
+
+
+def _root(expression: Expression) -> Expression:
+    while expression and expression[0] in (ATTRIBUTE, ITEM, SLICE):
+        expression = expression[1]
+    return expression
+
+
+def _own_code(value: Any) -> CodeType | None:
+    return value.__code__ if type(value) is _FUNCTION and is_own(value.__code__.co_filename) else None
+
+
+def _is_file(value: Any) -> bool:
+    """Whether it is a file or lies in memory: whoever opens it again begins anew."""
+    if type(value).__module__ != "_io":
+        return False
+    raw = getattr(getattr(value, "buffer", value), "raw", value)
+    return type(raw).__name__ in ("FileIO", "BytesIO", "StringIO")

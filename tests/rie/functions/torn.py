@@ -1,0 +1,458 @@
+"""A function that runs out of time in many ways, and could tell afterwards what was torn."""
+
+import atexit
+import contextlib
+import functools
+import json
+import logging
+import operator
+import os
+import queue
+import re
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import time
+
+lock = threading.Lock()
+rows = []
+rows_of_jobs = []
+tenant = None
+database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+database.execute("create table written (row)")
+answers = queue.Queue()
+far, near = socket.socketpair()
+stream = near.makefile("rb")
+logger = logging.getLogger("torn")
+
+
+class Session:
+    current = None
+
+    def work(self, event):
+        for number in range(10**12):
+            compute(number)
+        return number
+
+
+def handler(event, context):
+    do = globals()[event["do"]]
+    return do(event)
+
+
+def probe(event):
+    """What an innocent invocation finds."""
+    left = "a lock" if not lock.acquire(timeout=0.1) else None
+    if left is None:
+        lock.release()
+    if rows or tenant or Session.current:
+        left = "globals"
+    if len(rows_of_jobs) > 1 or rows_of_jobs == [] and "jobs" in event:
+        left = "a job that is lost"
+    if database.in_transaction:
+        left = "a transaction"
+    near.setblocking(False)
+    if stream.peek(1):
+        left = "rows"
+    near.setblocking(True)
+    if not answers.empty():
+        left = "an answer"
+    return {"left": left, "pid": os.getpid()}
+
+
+def compute(number):
+    return number % 7
+
+
+# The process may serve on after these.
+
+
+def count(event):
+    number = 0
+    while True:
+        number += 1
+
+
+def call_own(event):
+    for number in range(10**12):
+        compute(number)
+
+
+def in_helper(event):
+    return go_through(event)
+
+
+def go_through(event):
+    found = []
+    for number in range(10**12):
+        if compute(number) > 6:
+            found.append(number)
+            found.pop()
+    found.sort()
+    logger.info("found %d", len(found))
+    return {"statusCode": 200, "body": json.dumps({"found": found})}
+
+
+def in_method(event):
+    return Session().work(event)
+
+
+def nested(event):
+    sums = []
+    for first in event["items"]:
+        total = 0
+        for second in range(300):
+            total += compute(second)
+        sums.append(first + total)
+        del sums[:-1]
+        event["items"].append(first)
+    return sums
+
+
+def with_lock(event):
+    with lock:
+        for number in range(10**12):
+            compute(number)
+
+
+def with_finally(event):
+    lock.acquire()
+    try:
+        for number in range(10**12):
+            compute(number)
+    except ValueError:
+        number = 0
+    finally:
+        lock.release()
+    return number
+
+
+def with_manager(event):
+    with locked_well():
+        for number in range(10**12):
+            compute(number)
+
+
+@contextlib.contextmanager
+def locked_well():
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def in_each_turn(event):
+    global tenant
+    while True:
+        lock.acquire()
+        tenant = "somebody"
+        compute(5)
+        tenant = None
+        lock.release()
+
+
+def take_jobs(event):
+    """What is taken in the condition is put back at the end of the turn."""
+    if not rows_of_jobs:
+        rows_of_jobs.append(5)
+    while job := rows_of_jobs.pop():
+        compute(job)
+        rows_of_jobs.append(job)
+
+
+def poll(event):
+    while True:
+        time.sleep(0.001)
+
+
+def go_through_items(event):
+    for turn, (name, value) in enumerate(zip(event["names"], event["names"].items())):
+        for number in range(10**12):
+            compute(number)
+
+
+def each(event):
+    import carryon
+
+    for number in carryon.each(range(10**12)):
+        compute(number)
+
+
+def by_wrapper(event):
+    return wrapped(event)
+
+
+def logged(function):
+    @functools.wraps(function)
+    def wrapper(*arguments, **named):
+        logger.info("begins")
+        result = function(*arguments, **named)
+        logger.info("has ended")
+        return result
+
+    return wrapper
+
+
+@logged
+def wrapped(event):
+    while True:
+        compute(3)
+
+
+# After these it is replaced.
+
+
+def left_out_release(event):
+    lock.acquire()
+    for number in range(10**12):
+        compute(number)
+    lock.release()
+
+
+def left_out_release_by_helper(event):
+    lock.acquire()
+    for number in range(10**12):
+        compute(number)
+    let_go()
+
+
+def let_go():
+    lock.release()
+
+
+def left_out_release_in_caller(event):
+    lock.acquire()
+    go_through(event)
+    lock.release()
+
+
+def left_out_release_in_other_except(event):
+    lock.acquire()
+    try:
+        for number in range(10**12):
+            compute(number)
+    except ValueError:
+        lock.release()
+        raise
+    lock.release()
+
+
+def left_out_reset(event):
+    global tenant
+    tenant = "somebody"
+    for number in range(10**12):
+        compute(number)
+    tenant = None
+
+
+def left_out_reset_of_list(event):
+    mine = rows
+    mine.append(1)
+    for number in range(10**12):
+        compute(number)
+    mine.clear()
+
+
+def left_out_reset_of_class(event):
+    Session.current = "somebody"
+    for number in range(10**12):
+        compute(number)
+    Session.current = None
+
+
+def left_out_reset_of_turn(event):
+    global tenant
+    for name in ["somebody"] * 1000:
+        tenant = name
+        for number in range(10**12):
+            compute(number)
+        tenant = None
+
+
+def left_out_commit(event):
+    database.execute("begin")
+    database.execute("insert into written values (1)")
+    for number in range(10**12):
+        compute(number)
+    database.execute("commit")
+
+
+def left_out_of_generator(event):
+    for number in numbers_with_lock():
+        compute(number)
+
+
+def numbers_with_lock():
+    lock.acquire()
+    yield from range(10**12)
+    lock.release()
+
+
+def left_out_of_manager(event):
+    with locked_badly():
+        for number in range(10**12):
+            compute(number)
+
+
+@contextlib.contextmanager
+def locked_badly():
+    lock.acquire()
+    yield
+    lock.release()
+
+
+def left_out_of_wrapper(event):
+    return metered(event)
+
+
+def meter(function):
+    def wrapper(event):
+        rows.append(event)
+        result = function(event)
+        rows.clear()
+        return result
+
+    return wrapper
+
+
+@meter
+def metered(event):
+    while True:
+        compute(3)
+
+
+def called_back_by_sorted(event):
+    sorted([1, 2], key=go_on)
+
+
+def called_back_by_sub(event):
+    re.sub("a", go_on, "aaa")
+
+
+def called_back_by_operator(event):
+    operator.methodcaller("go_on", 1)(Caller())
+
+
+class Caller:
+    def go_on(self, number):
+        return go_on(number)
+
+
+def go_on(_):
+    while True:
+        compute(3)
+
+
+def wait(event):
+    time.sleep(60)
+
+
+def wait_in_loop(event):
+    while True:
+        time.sleep(60)
+
+
+def wait_for_event(event):
+    threading.Event().wait(60)
+
+
+def wait_for_queue(event):
+    queue.Queue().get(timeout=60)
+
+
+def call_library(event):
+    while True:
+        json.dumps([Slow()], default=str)
+
+
+class Slow:
+    def __str__(self):
+        time.sleep(60)
+
+
+def read_rows(event):
+    """Of a connection that is kept; more of them are on their way."""
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while row := stream.readline():
+        compute(len(row))
+        time.sleep(0.001)
+
+
+def read_by_helper(event):
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while True:
+        take_row()
+
+
+def take_row():
+    row = stream.readline()
+    time.sleep(0.001)
+    return row
+
+
+def swallow(event):
+    try:
+        count(event)
+    except BaseException:
+        return "all is well"
+
+
+def raise_another(event):
+    try:
+        count(event)
+    finally:
+        raise ValueError("clean-up failed")
+
+
+def raise_a_new_one(event):
+    try:
+        count(event)
+    except BaseException as error:
+        raise type(error) from None
+
+
+def import_slowly_and_wait(event):
+    import slow_to_import
+
+    time.sleep(60)
+    return slow_to_import.count
+
+
+def print_at_the_end(event):
+    atexit.register(os.write, 1, b"at exit\n")
+    sys.stdout = open(os.dup(1), "w", buffering=1 << 16)
+    try:
+        time.sleep(60)
+    finally:
+        print("still in the buffer")
+
+
+def kill_helpers_and_wait(event):
+    """End whatever the supervisor has forked, as soon as that is there: without a target, the standby."""
+    supervisor, killed = os.getppid(), set()
+    while True:
+        for child in open(f"/proc/{supervisor}/task/{supervisor}/children").read().split():
+            if int(child) != os.getpid() and child not in killed:
+                killed.add(child)
+                os.kill(int(child), signal.SIGKILL)
+        if killed:
+            time.sleep(60)
+        time.sleep(0.01)
+
+
+def parent(event):
+    return {"parent": os.getppid()}
+
+
+def compute_at_import():
+    until = time.process_time() + float(os.environ.get("COMPUTE_AT_IMPORT_S", "0"))
+    while time.process_time() < until:
+        pass
+
+
+compute_at_import()
