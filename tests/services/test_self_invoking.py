@@ -23,7 +23,9 @@ def test_a_chain_of_the_functions_own_or_of_ours_writes_each_item_once(do, margi
     function = make_function("self_invoking.handler", FUNCTIONS, env=env)
 
     function.send({"do": do})
-    hops = function.wait_until(lambda hops: all(hop.ok is not None for hop in hops) and hops[-1].answer == LAST)
+    hops = function.wait_until(
+        lambda hops: all(hop.ok is not None for hop in hops) and any(hop.answer == LAST for hop in hops)
+    )
 
     ours = ["carryon" in hop.event for hop in hops[1:]]
     assert set(ours) == {do == "with_decorator"}
