@@ -35,7 +35,7 @@ def follow(function, lambda_api, event):
     return results, sent, payloads
 
 
-@pytest.mark.parametrize("margin", ["500ms", "1s", "1400ms"])
+@pytest.mark.parametrize(("margin", "own_limit"), [("500ms", "1"), ("1s", "1"), ("1400ms", "0.4")])
 @pytest.mark.parametrize(
     ("do", "by"),
     [
@@ -45,11 +45,11 @@ def follow(function, lambda_api, event):
         ("with_clock", "invoke"),
     ],
 )
-def test_a_function_with_a_limit_of_its_own_has_one_successor(do, by, margin, start, lambda_api):
+def test_a_function_with_a_limit_of_its_own_has_one_successor(do, by, margin, own_limit, start, lambda_api):
     """Whichever limit comes first, and however slow Invoke is: one invocation per hop, the function's own or ours."""
     lambda_api.delay(0.3, times=100)
     own_alarm = {"OWN_ALARM": "0"} if do == "with_alarm_at_import" else {}
-    with start(CARRYON_MARGIN=margin, OWN_LIMIT_S="1", **own_alarm) as function:
+    with start(CARRYON_MARGIN=margin, OWN_LIMIT_S=own_limit, **own_alarm) as function:
         function.invoke({"do": "ready"})
         results, sent, left = follow(function, lambda_api, {"do": do, "by": by})
         after = [function.invoke({"do": "ready", "seconds": 0.5}) for _ in range(2)]

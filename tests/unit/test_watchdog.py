@@ -150,6 +150,37 @@ def test_a_timer_before_is_back_less_the_time_that_has_passed(dog):
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.parametrize(("interval", "is_back"), [(5, True), (0, False)])
+def test_after_an_alarm_only_a_timer_that_rings_again_and_again_is_back(dog, interval, is_back):
+    """One that rings once belongs to what was cut short, and would ring in the next invocation."""
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 60, interval)
+        _, error = call(dog, lambda: spin(30), 0.02)
+
+        assert isinstance(error, Alarm)
+        assert (signal.setitimer(signal.ITIMER_REAL, 0)[0] > 0) is is_back
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_timer_that_was_set_inside_does_not_outlive_an_alarm(dog):
+    """Its handler stays, as the function has set it, and hears nothing more of this invocation."""
+
+    def handler():
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, 100, 1)
+        dog.leave(sys._getframe())
+
+    try:
+        _, error = call(dog, handler, 10)
+
+        assert isinstance(error, Alarm)
+        assert signal.setitimer(signal.ITIMER_REAL, 0) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
 def test_a_timer_before_that_is_due_first_does_its_job(dog):
     """The function's own alarm rings when it would have rung, then ours."""
     seen = []

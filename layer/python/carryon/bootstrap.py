@@ -415,6 +415,9 @@ class Shim:
     def _put_off(self, frame: FrameType, is_first: bool) -> float:
         """Look for a better place than the one that the alarm has found; returns for how many seconds at most."""
         self.board_is_used = True
+        if is_first:
+            # Before the wait takes the timer.
+            self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
         wait_s: float = self._get_alarm().put_off(frame, is_first)
         return wait_s
 
@@ -446,7 +449,6 @@ class Shim:
         board = self.board
         if board is not None:
             board.words[PHASE] = FIRED
-        self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
         self.state_known = self._get_alarm().settle(frame)
 
     def _note_swallowed(self) -> None:
