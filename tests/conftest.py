@@ -11,7 +11,7 @@ from hypothesis import settings
 from tests.support import emulator, processes
 from tests.support import layer as layer_support
 from tests.support.lambda_api import LambdaApi
-from tests.support.pace import pace
+from tests.support.pace import measure, pace
 from tests.support.runtimes import EDGES, EMULATOR, MISSING, NEWEST, RUNTIMES
 from tests.support.soak import full
 
@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark this run, so that its end can tell its own processes from those of another run, and measure the machine."""
     if not hasattr(config, "workerinput"):
         os.environ[emulator.RUN_MARK] = uuid.uuid4().hex
-    pace()
+    measure()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
