@@ -16,6 +16,8 @@ from tests.support.runtimes import EDGES, EMULATOR, MISSING, NEWEST, RUNTIMES
 from tests.support.soak import full
 
 SOAK = full()
+# For one test, on a quiet machine.
+_TEST_S = 300
 
 # Two shared cores may take their time over an example.
 settings.register_profile("untimed", deadline=None)
@@ -27,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[emulator.RUN_MARK] = uuid.uuid4().hex
     measure()
+    # Before pytest-timeout reads it; longer than any wait within a test.
+    os.environ.setdefault("PYTEST_TIMEOUT", str(int(_TEST_S * pace())))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
