@@ -11,11 +11,13 @@ from hypothesis import settings
 from tests.support import emulator, processes
 from tests.support import layer as layer_support
 from tests.support.lambda_api import LambdaApi
-from tests.support.pace import pace
+from tests.support.pace import measure, pace
 from tests.support.runtimes import EDGES, EMULATOR, MISSING, NEWEST, RUNTIMES
 from tests.support.soak import full
 
 SOAK = full()
+# For one test, on a quiet machine.
+_TEST_S = 300
 
 # Two shared cores may take their time over an example.
 settings.register_profile("untimed", deadline=None)
@@ -26,7 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Mark this run, so that its end can tell its own processes from those of another run, and measure the machine."""
     if not hasattr(config, "workerinput"):
         os.environ[emulator.RUN_MARK] = uuid.uuid4().hex
-    pace()
+    measure()
+    # Before pytest-timeout reads it; longer than any wait within a test.
+    os.environ.setdefault("PYTEST_TIMEOUT", str(int(_TEST_S * pace())))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,7 +32,7 @@ ATTEMPTS = {"dies": 0.04, "is gone": 0.03, "is stuck": 0.04, "loses its helpers"
 
 # Each has up to three processes at work at a time, and a core is to do something else as well.
 _IN_FLIGHT = 3 * (os.cpu_count() or 1)
-_PATIENCE_S = 200 * pace()
+_PATIENCE_S = 200
 _POLL_S = 0.3
 _POISONED_UNIT = 2
 # Of an Invoke that Lambda has accepted, as often as it delivers its event.
@@ -134,7 +134,7 @@ class Chaos:
         """Start chains, so many at a time, and return how each has ended, once nothing more will come."""
         waiting = list(numbers)
         running: set[int] = set()
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _PATIENCE_S * pace()
         while True:
             chains = self.chains()
             running -= set(chains)
