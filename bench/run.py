@@ -37,7 +37,7 @@ COUNTS = {
     "checkpoint": 2_000,
     "captures": 6,
     "lost": 20,
-    "kept": 60,
+    "kept": 40,
 }
 RESULTS = ROOT / "dist/bench.json"
 

@@ -47,8 +47,10 @@ def test_what_a_handler_has_left_at_work_is_stopped_before_the_work_goes_on(
 
     assert stopped.json["carryon"]["continued"] is True
     assert stopped.events == ["time_is_up", "continued"], stopped
-    (left,) = stopped.lines[0]["carryon"]["left_running"]
-    assert left.startswith(LEFT[do])
+    # Of the loop there are two: the one that runs it until it is done is a library's.
+    left = stopped.lines[0]["carryon"]["left_running"]
+    assert len(left) == 1 + (do == "leave_task")
+    assert all(one.startswith(LEFT[do]) for one in left)
     assert written == path.stat().st_size, "it went on while the successor was started"
     assert before.json["pid"] != after.json["pid"]
     assert len(lambda_api.calls) == 1
