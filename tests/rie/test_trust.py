@@ -165,7 +165,7 @@ def test_an_environment_ends_where_no_other_process_can_be_had(newest_runtime, l
     """What was torn serves nobody: the platform begins anew, as after a timeout without the layer."""
     refusing = Path(shutil.copytree(layer, tmp_path / "layer"))
     (source,) = refusing.rglob("standby.py")
-    source.write_text(source.read_text().replace("reading, writing = os.pipe()", "raise OSError('refused')"))
+    source.write_text(source.read_text().replace("ends += os.pipe()", "raise OSError('refused')", 1))
     for compiled in refusing.rglob("standby.*.pyc"):
         compiled.unlink()
     with Emulator(newest_runtime, FUNCTIONS, "torn.handler", layer=refusing, timeout_s=2) as function:

@@ -56,7 +56,7 @@ def _threads(since: float) -> Iterator[str]:
             continue
         task = f"self/task/{thread.native_id}"
         frames_of_it = list(_outwards(frame))
-        worker = next((at for at in frames_of_it if _is_worker(at)), None)
+        worker = next((at for at in frames_of_it if is_worker(at)), None)
         if worker is not None:
             is_at_work = worker is not frame
         else:
@@ -67,7 +67,7 @@ def _threads(since: float) -> Iterator[str]:
             yield f"thread {thread.name}"
 
 
-def _is_worker(frame: FrameType) -> bool:
+def is_worker(frame: FrameType) -> bool:
     code = frame.f_code
     return any(code.co_name == name and code.co_filename.endswith(file) for file, name in _WORKERS)
 

@@ -56,8 +56,13 @@ def _nobody_shares() -> bool:
     threads = sys._current_frames()
     # This very frame, which would keep itself and all that called it.
     del threads[get_ident()]
+    if not threads:
+        return True
+    from .leftovers import is_worker
+
     for innermost in threads.values():
-        at: FrameType | None = innermost
+        # An executor's that waits for work: what gives it some is noticed.
+        at: FrameType | None = innermost if not is_worker(innermost) else None
         while at is not None:
             code = at.f_code
             if code.co_cellvars or code.co_freevars or _works_for_function(code.co_filename):
@@ -67,10 +72,18 @@ def _nobody_shares() -> bool:
 
 
 def _works_for_function(file: str) -> bool:
-    # Most functions have one thread.
-    from .leftovers import WORKERS, is_own
+    from .leftovers import is_own
 
-    return file.endswith(WORKERS) or is_own(file)
+    return file.endswith(_executors()) or is_own(file)
+
+
+def _executors() -> tuple[str, ...]:
+    """The files of executors; none where there is no thread but this one."""
+    if not _count():
+        return ()
+    from .leftovers import WORKERS
+
+    return WORKERS
 
 
 # Neither keeps a code object: whoever counts references to them must find none of ours.
@@ -141,6 +154,7 @@ class Tracing:
         self._steps = 0
         self._steps_max = steps_max
         self._threads = _count()
+        self._executors = _executors()
         self._has_ended = False
         # One object, to be known by.
         self._tracer: Any = self._on_call
@@ -209,6 +223,8 @@ class Tracing:
         try:
             if event != "call":
                 return None
+            if frame.f_code.co_filename.endswith(self._executors):
+                self.has_given_up = True
             if not self._gives_up():
                 if id(frame.f_code) in self._offsets:
                     return self._follow(frame)
