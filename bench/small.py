@@ -1,4 +1,8 @@
-"""How often a small function hands over: at the CPU share of its memory, with a short timeout."""
+"""How often a small function hands over: at the CPU share of its memory, with a short timeout, by TLS.
+
+The endpoint's certificate is at the end of a bundle as large as the usual one, all of which has to be read: more than
+what AWS's own endpoints ask for.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from figures import BOOTSTRAP, KB_OF_EVENT, Figure
 from runtime_api import Environment
 
+from tests.support.certificates import Authority
 from tests.support.lambda_api import LambdaApi
 from tests.support.quota import NoQuotaError, Quota
 
@@ -45,10 +50,20 @@ class Turn(NamedTuple):
 
 def small(runtime: Runtime, layer: Path, count: int) -> list[Figure]:
     """Hand-overs of `count` invocations in each cell, by themselves and beside a busy process."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(Path(folder))
+        (usual,) = runtime.python.parent.parent.glob("lib/python*/site-packages/botocore/cacert.pem")
+        authority.bundle.write_bytes(usual.read_bytes() + authority.bundle.read_bytes())
+        return _small(runtime, layer, count, authority)
+
+
+def _small(runtime: Runtime, layer: Path, count: int, authority: Authority) -> list[Figure]:
     figures = []
     for (memory_mb, timeout_s), handler, busy in itertools.product(CELLS, HANDLERS, (False, True)):
         try:
-            turns = _beside(busy, lambda cell=(memory_mb, timeout_s, handler): _cell(runtime, layer, *cell, count))
+            turns = _beside(
+                busy, lambda cell=(memory_mb, timeout_s, handler): _cell(runtime, layer, authority, *cell, count)
+            )
         except NoQuotaError as error:
             print(f"left out: {error}", flush=True)
             return figures
@@ -88,27 +103,29 @@ def _beside(busy: bool, measure: Any) -> list[Turn]:
         return turns
 
 
-def _cell(runtime: Runtime, layer: Path, memory_mb: int, timeout_s: int, handler: str, count: int) -> list[Turn]:
+def _cell(
+    runtime: Runtime, layer: Path, authority: Authority, memory_mb: int, timeout_s: int, handler: str, count: int
+) -> list[Turn]:
     environments = max(count // _INVOCATIONS, 1)
     at_once = max(int(_CORES * 1_769 / memory_mb), 1)
     with ThreadPoolExecutor(min(at_once, environments)) as pool:
         jobs = [
-            pool.submit(_environment, runtime, layer, memory_mb, timeout_s, handler, number)
+            pool.submit(_environment, runtime, layer, authority, memory_mb, timeout_s, handler, number)
             for number in range(environments)
         ]
         return [turn for job in jobs for turn in job.result()]
 
 
 def _environment(
-    runtime: Runtime, layer: Path, memory_mb: int, timeout_s: int, handler: str, number: int
+    runtime: Runtime, layer: Path, authority: Authority, memory_mb: int, timeout_s: int, handler: str, number: int
 ) -> list[Turn]:
     with ExitStack() as stack:
         quota = stack.enter_context(Quota(memory_mb, full_core_first=True))
-        api = stack.enter_context(LambdaApi())
+        api = stack.enter_context(LambdaApi(authority.context()))
         accepted_at: list[float] = []
         api.on_accept = lambda _: accepted_at.append(time.time())
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log"
-        env = {"CARRYON_TO": "self", "AWS_ENDPOINT_URL": api.url}
+        env = {"CARRYON_TO": "self", "AWS_ENDPOINT_URL": api.url, "AWS_CA_BUNDLE": str(authority.bundle)}
         environment = stack.enter_context(
             Environment(runtime.python, BOOTSTRAP, layer, f"small.{handler}", env, quota, log)
         )

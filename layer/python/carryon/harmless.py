@@ -204,7 +204,9 @@ def is_plain(codes: Codes, expression: Expression, names: Names) -> bool:
     if kind in (ITERATOR, SLICE):
         return is_plain(codes, expression[1], names)
     if kind == RESULT:
-        return all(is_plain(codes, part, names) for part in expression[1:])
+        # Two lists, or a list a number of times.
+        left, right = (is_plain(codes, part, names) for part in expression[1:])
+        return left and right or (left or right) and any(type(n) is int for e in expression[1:] for n in names.value(e))
     for value in names.value(expression):
         return type(value) in _PLAIN or isinstance(value, _PLAIN) and "__iter__" not in vars(type(value))
     if kind != CALL:
