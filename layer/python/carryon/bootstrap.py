@@ -149,8 +149,7 @@ class Shim:
         os.register_at_fork(after_in_child=self._detach)
         # Not in the supervisor and the courier.
         if self.settings.max_hops and self.settings.to not in (None, "log"):
-            for module in ("botocore.client", "aiobotocore.client"):
-                hook.on_import(module, self._watch_clients)
+            hook.on_import(("botocore.client", "aiobotocore.client"), self._watch_clients)
         self.watchdog.adopt()
         if self.board is not None:
             self.board.keep_from_children()

@@ -6,7 +6,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
     from typing import Any
 
@@ -30,45 +30,50 @@ _PARAMETERS = (
 
 def install_on_import(settings: Settings, divide: Divide) -> None:
     """Arrange for the shim."""
-    on_import(_CLIENT, lambda module: _install(module, settings, divide))
+    on_import([_CLIENT], lambda module: _install(module, settings, divide))
 
 
-def on_import(name: str, then: Callable[[ModuleType], None]) -> None:
-    """Have `then` called with a module of that name when it is imported, or now where it is there already."""
-    if name in sys.modules:
-        then(sys.modules[name])
-    else:
-        sys.meta_path.insert(0, _Finder(name, then))
+def on_import(names: Iterable[str], then: Callable[[ModuleType], None]) -> None:
+    """Have `then` called with each module of these names when it is imported, or now where it is there already."""
+    missing = set()
+    for name in names:
+        if name in sys.modules:
+            then(sys.modules[name])
+        else:
+            missing.add(name)
+    if missing:
+        sys.meta_path.insert(0, _Finder(missing, then))
 
 
 class _Finder:
-    """Finds a module as it would have been found, and leaves no trace once it was imported."""
+    """Finds modules as they would have been found, and leaves no trace once they were imported."""
 
-    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
-        self._name = name
+    def __init__(self, names: set[str], then: Callable[[ModuleType], None]) -> None:
+        self._names = names
         self._then = then
         self._is_looking = False
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name != self._name or self._is_looking:
+        if name not in self._names or self._is_looking:
             return None
         self._is_looking = True
         try:
             for finder in list(sys.meta_path):
                 spec = finder.find_spec(name, path, target) if finder is not self else None
                 if spec is not None:
-                    return self._prepare(spec)
+                    return self._prepare(name, spec)
         finally:
             self._is_looking = False
         return None
 
-    def _prepare(self, spec: Any) -> Any:
+    def _prepare(self, name: str, spec: Any) -> Any:
         loader: Any = spec.loader
         execute = loader.exec_module
 
         def execute_and_tell(module: ModuleType) -> None:
             del loader.exec_module
-            if self in sys.meta_path:
+            self._names.discard(name)
+            if not self._names and self in sys.meta_path:
                 sys.meta_path.remove(self)
             execute(module)
             self._then(module)

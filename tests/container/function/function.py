@@ -1,6 +1,6 @@
 """The function of Dockerfile.test: sleeps as long as the event says, and tells about the process it runs in.
 
-With `{"takes": "all memory"}` it takes more and more memory.
+With `{"computes": true}` it computes without an end, with `{"takes": "all memory"}` it takes more and more memory.
 """
 
 import os
@@ -13,6 +13,8 @@ def handler(event, context):
     global invocations
     invocations += 1
     try:
+        if event.get("computes"):
+            return compute()
         kept = []
         while event.get("takes") == "all memory":
             # Written to, since what was only asked for is not in use.
@@ -27,6 +29,12 @@ def handler(event, context):
         }
     finally:
         print("cleaned up")
+
+
+def compute():
+    number = 0
+    while True:
+        number += 1
 
 
 def _command(process):

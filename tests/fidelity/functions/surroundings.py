@@ -15,7 +15,7 @@ LAYERS = {41, 42, signal.SIGSEGV, signal.SIGFPE, signal.SIGABRT, signal.SIGBUS, 
 
 
 def _dispositions():
-    numbers = sorted(int(number) for number in _signal.valid_signals() if number != 41)
+    numbers = sorted(int(number) for number in _signal.valid_signals() if number not in (41, 42))
     return {number: repr(_signal.getsignal(number)) for number in numbers}
 
 
@@ -31,7 +31,12 @@ def _state():
         "orig_argv": sys.orig_argv,
         "executable": sys.executable,
         "path": sys.path,
-        "meta_path": [repr(finder) for finder in sys.meta_path if "0x" not in repr(finder)] + [len(sys.meta_path)],
+        # The layer's own waits there for botocore where there is a target.
+        "meta_path": [
+            repr(finder) if "0x" not in repr(finder) else ""
+            for finder in sys.meta_path
+            if type(finder).__module__ != "carryon.hook"
+        ],
         "path_hooks": len(sys.path_hooks),
         "flags": repr(sys.flags),
         "xoptions": sys._xoptions,
