@@ -34,11 +34,12 @@ IN_DOUBT = "Carryon.DeliveryFailed", 1
 # Nobody is left to answer: as the platform reports a runtime that has died.
 DEAD = "dead environment", 0
 DEAD_AFTER_HAND_OVER = "dead environment", 1
-# Allowed only where the stop lasts past the deadline.
+# Where the stop lasts past the deadline, or until shortly before it.
+TIMED_OUT = "timed out", 0
 TIMED_OUT_AFTER_HAND_OVER = "timed out", 1
 
 # What else may happen on a machine that runs nobody for a while.
-OUT_OF_TIME = {("timed out", 0), TIMED_OUT_AFTER_HAND_OVER, UNDELIVERED, IN_DOUBT}
+OUT_OF_TIME = {TIMED_OUT, TIMED_OUT_AFTER_HAND_OVER, UNDELIVERED, IN_DOUBT}
 
 Ending = tuple[str, int]
 
@@ -170,7 +171,9 @@ def _in_the_supervisor(scene: Scene) -> Allowed:
         supervisor = parent(scene.says("working"))
         scene.after(scene.alarm_s - 0.2)
         scene.strike(supervisor)
-    return Allowed({DEAD, DEAD_AFTER_HAND_OVER}, {CONTINUED, UNDELIVERED, IN_DOUBT})
+    # A process that was interrupted waits for the supervisor to replace it, as long as that is stopped.
+    stopped = {CONTINUED, UNDELIVERED, IN_DOUBT, TIMED_OUT, TIMED_OUT_AFTER_HAND_OVER}
+    return Allowed({DEAD, DEAD_AFTER_HAND_OVER}, stopped)
 
 
 def _in_the_courier(scene: Scene) -> Allowed:

@@ -18,6 +18,8 @@ from tests.support.lambda_api import Call, LambdaApi
 from tests.support.processes import send, wait_until
 
 TIMEOUT_S = 3
+# So small that the courier starts 1.2 s before the alarm.
+MEMORY_MB = 442
 STOPPED_S = 1.0
 
 

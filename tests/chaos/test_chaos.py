@@ -18,7 +18,7 @@ from tests.support.runtimes import RUNTIMES
 from tests.support.stalls import Stalls
 
 from .phases import CONTINUED, DELIVER, DELIVERED, IMPORT_S, OUT_OF_TIME, PHASES, Ending
-from .scene import TIMEOUT_S, Scene
+from .scene import MEMORY_MB, TIMEOUT_S, Scene
 
 FUNCTIONS = Path(__file__).parent / "functions"
 
@@ -77,7 +77,7 @@ def _strike_repeatedly(phase: str, numbers: range, layer: Path) -> Counter[str]:
             CARRYON_STATE="progress",
             IMPORT_S=str(IMPORT_S if phase == "in the respawned import" else 0),
         )
-        with Emulator(runtime, FUNCTIONS, layer=layer, env=env, timeout_s=TIMEOUT_S) as function:
+        with Emulator(runtime, FUNCTIONS, layer=layer, env=env, timeout_s=TIMEOUT_S, memory_mb=MEMORY_MB) as function:
             function.invoke({"do": "finish"})
             seen: dict[str, Ending] = {}
             for number in numbers:
@@ -137,7 +137,9 @@ def test_a_process_that_is_stopped_while_it_orders_the_delivery_is_answered_for(
     """It keeps everybody else off the order; the supervisor ends that, and orders by itself."""
     with LambdaApi() as api:
         env = continuing(api, CARRYON_MARGIN="1s")
-        with Emulator(newest_runtime, FUNCTIONS, layer=layer, env=env, timeout_s=TIMEOUT_S) as function:
+        with Emulator(
+            newest_runtime, FUNCTIONS, layer=layer, env=env, timeout_s=TIMEOUT_S, memory_mb=MEMORY_MB
+        ) as function:
             function.invoke({"do": "finish"})
             scene = Scene(function, api, 1.0, signal.SIGSTOP, random.Random("ordering"))
             scene.set_trap("work", ["call", "carryon/board.py", "put_order"], DELIVERED, 1)
@@ -151,7 +153,7 @@ def test_a_supervisor_that_slept_through_a_delivery_does_not_order_another(layer
     """The courier looks for orders by itself; it has delivered, and an outer layer keeps the answer back."""
     with LambdaApi() as api:
         env = continuing(api, CARRYON_MARGIN="2500ms")
-        with Emulator(newest_runtime, FUNCTIONS, layer=layer, env=env, timeout_s=5) as function:
+        with Emulator(newest_runtime, FUNCTIONS, layer=layer, env=env, timeout_s=5, memory_mb=MEMORY_MB) as function:
             function.invoke({"do": "finish"})
             scene = Scene(function, api, 2.5, signal.SIGSTOP, random.Random("slept"))
             trap = {"begin": DELIVER, "end": DELIVERED, "steps": 0, "parent": True, "signal": signal.SIGSTOP}
