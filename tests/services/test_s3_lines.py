@@ -29,9 +29,9 @@ def s3(services):
 def make_lines(make_function, tmp_path):
     """The example, `make_lines(folder)`: with a folder of that name for its /tmp."""
 
-    def make(folder="tmp"):
+    def make(folder="tmp", **settings):
         (tmp_path / folder).mkdir(exist_ok=True)
-        env = {"CARRYON_TO": "self", **EXAMPLE.env, "TMPDIR": str(tmp_path / folder)}
+        env = {"CARRYON_TO": "self", **EXAMPLE.env, "TMPDIR": str(tmp_path / folder), **settings}
         return make_function(EXAMPLE.handler, EXAMPLE.folder, env=env)
 
     return make
@@ -47,17 +47,19 @@ def places(hops):
     return [hop.log.rpartition(" from ")[2].split()[0] for hop in hops]
 
 
-def test_the_object_crosses_the_network_once(make_lines, s3):
-    """The first hop reads it; another process finds it in /tmp, and one that comes again has it in memory."""
-    function = make_lines()
+@pytest.mark.parametrize(("process", "expected"), [("safe", {"/tmp", "memory"}), ("fresh", {"/tmp"})])
+def test_the_object_crosses_the_network_once(process, expected, make_lines, s3):
+    """The first of five hops reads it; another process finds it in /tmp, and one that comes again has it in memory."""
+    function = make_lines(CARRYON_PROCESS=process)
 
-    function.send({**EVENT, "pause_s": 0.045 * TIMEOUT_S / 3})
+    function.send({**EVENT, "pause_s": 0.07 * TIMEOUT_S / 3})
     hops = function.wait_for_result()
 
+    assert len(hops) >= 5
     assert hops[-1].answer == {"lines": LINES, "total": TOTAL}
     first, *others = places(hops)
     assert first == "S3"
-    assert set(others) == {"/tmp", "memory"}
+    assert set(others) == expected
 
 
 def test_an_environment_that_has_kept_nothing_goes_on_with_the_same_sum(make_lines, s3):
