@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -168,6 +169,32 @@ def test_the_supervisor_has_one_thread_and_the_runtime_its_own_start(threads):
     assert function.leftovers == []
 
 
+def test_a_thread_that_starts_with_the_functions_folder_is_in_the_runtime_alone(
+    edge_runtime, layer, tmp_path, lambda_api
+):
+    """A `.pth` file there is looked at by the platform's own start, long after the interpreter's."""
+    folder = tmp_path / "function"
+    shutil.copytree(FOLDER, folder)
+    shutil.copy(SITE / "sitecustomize.py", folder / "starts_a_thread.py")
+    (folder / "thread.pth").write_text("import starts_a_thread\n")
+    env = {"STARTED": str(tmp_path / "started")}
+    with Emulator(edge_runtime, folder, layer=layer, wrapper=False, env=env) as function:
+        bare = function.invoke({"do": "tell"}).json
+    env |= continuing(lambda_api, CARRYON_MARGIN="50%")
+    with Emulator(edge_runtime, folder, layer=layer, timeout_s=TIMEOUT_S, env=env) as function:
+        told = function.invoke({"do": "tell"}).json
+        stopped = function.invoke({"do": "clean_up"})
+        after = function.invoke({"do": "tell"}).json
+        supervisor, *_ = function.processes()
+        assert len(os.listdir(f"/proc/{supervisor}/task")) == 1
+
+    assert stopped.json["carryon"]["continued"] is True, stopped
+    assert "exporter" in bare["threads"]
+    for one in told, after:
+        assert (one["threads"], one["path"], one["argv"]) == (bare["threads"], bare["path"], bare["argv"])
+    assert function.leftovers == []
+
+
 def test_what_a_standby_has_started_ends_with_it(newest_runtime, layer, tmp_path, lambda_api):
     """Its own start is a whole one; nobody else knows of it."""
     way = Way("sitecustomize", newest_runtime, layer, tmp_path)
@@ -226,8 +253,6 @@ def test_an_interpreter_with_options_keeps_them(by, newest_runtime, layer, tmp_p
 @pytest.mark.parametrize("module", ["apart.py", "board.py", "standby.py", "supervisor.py"])
 def test_with_a_damaged_layer_the_function_runs(module, newest_runtime, layer, tmp_path):
     """With its threads."""
-    import shutil
-
     damaged = tmp_path / "layer"
     shutil.copytree(layer, damaged)
     shutil.rmtree(damaged / "python/carryon/__pycache__")
