@@ -394,8 +394,9 @@ class Watchdog:
         self.fired = ref(self._to_raise[0])
         if self._unraisable is None:
             self._unraisable_before = sys.unraisablehook
-            if _is_within(frame, sys.gettrace()):
-                self._tracer = sys.gettrace()
+            tracer = sys.gettrace()
+            if _is_within(frame, tracer) and not _is_ours(tracer):
+                self._tracer = tracer
             self._unraisable = sys.unraisablehook = self._on_unraisable
         try:
             self._on_fire(frame)
@@ -511,6 +512,12 @@ def _is_within(frame: FrameType | None, tracer: Any) -> bool:
             return True
         at = at.f_back
     return _code(tracer) in codes
+
+
+def _is_ours(tracer: Any) -> bool:
+    """Whether a trace function is one by which a place is searched for; where it could not be stopped, it still is."""
+    code = _code(tracer)
+    return code is not None and code.co_filename.endswith(_STEPPING)
 
 
 def _code(called: Any) -> Any:
