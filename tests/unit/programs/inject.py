@@ -1,8 +1,8 @@
 """Raise errors at each statement of the layer's that runs because of a signal; JSON says what came of it.
 
-Run by each Python: `inject.py EVERY`, one of so many statements, and another kind of error for each. The statements are told apart by
-a call that is put before each of them when the layer's modules are imported: trace functions could not look into trace
-functions.
+Run by each Python: `inject.py EVERY`, one of so many statements, and another kind of error for each. The statements are
+told apart by a call that is put before each of them when the layer's modules are imported: trace functions could not
+look into trace functions.
 """
 
 import ast
@@ -218,10 +218,8 @@ def in_event_loop(event, context):
 IN_TIME = {"captured", "in_time"}
 TIME_IS_UP = "Carryon.TimeIsUp"
 STATES = {"with": {"CARRYON_STATE": "a,b"}, "without": {}}
-SCENARIOS = [("captured", "with")]
-for state in STATES:
-    for one in ("alarm", "entering", "destructor", "shield", "understudy", "in_event_loop"):
-        SCENARIOS.append((one, state))
+INTERRUPTED = ("alarm", "entering", "destructor", "shield", "understudy", "in_event_loop")
+SCENARIOS = [("captured", "with"), *((name, state) for state in STATES for name in INTERRUPTED)]
 
 function = types.ModuleType("function")
 # How long after now it is, where that is set: time can be up at once.
