@@ -255,9 +255,11 @@ shim = None
 
 def environment(state):
     global shim
-    if shim is not None and shim._alarm is not None:
-        # What is known of the function's code refers to it, and such references are counted.
-        shim._alarm._points = None
+    if shim is not None:
+        # References to the function's code are counted.
+        shim.stack.clear()
+        if shim._alarm is not None:
+            shim._alarm._points = None
     client = types.SimpleNamespace(
         _get_handler=lambda name: getattr(function, name.rpartition(".")[2]),
         handle_event_request=handle_event_request,
