@@ -7,6 +7,8 @@ import pytest
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 from tests.support.pace import seconds
+from tests.support.runtimes import NEWEST, RUNTIMES
+from tests.support.soak import full
 
 
 def test_a_process_that_is_stuck_in_c_hands_on_the_state_of_an_iteration_before(edge_runtime, layer, lambda_api):
@@ -64,3 +66,23 @@ def test_what_a_function_in_time_has_counted_stays_and_what_a_chain_has_left_goe
     assert "continued" in cut_short.events
     assert hop["count"] == hop["words"]["turns"] > first["count"]
     assert after_alarm == after_hop == {"count": 0, "words": {"start": 1}, "kinds": kinds, "same": True}
+
+
+@pytest.mark.parametrize("any_runtime", RUNTIMES if full() else [NEWEST], ids=str)
+def test_a_process_ends_and_goes_on_as_it_would_while_it_is_captured(any_runtime, layer, lambda_api, tmp_path):
+    """By its own exit status, with all that it has buffered; nor does one end that has reset what it handles."""
+    kept = tmp_path / "kept"
+    env = continuing(lambda_api, CARRYON_STATE="a,b")
+    with Emulator(any_runtime, FUNCTIONS, "leaving.handler", layer=layer, env=env, timeout_s=3) as function:
+        # The start counts in the first one.
+        function.invoke({})
+        results = {}
+        for how in ("reset", "exit", "exec"):
+            results[how] = function.invoke({"how": how, "path": str(kept)})
+            assert [function.invoke({}).json for _ in range(2)] == [None, None]
+
+    assert results["reset"].json == "reset"
+    assert results["exit"].error_type == results["exec"].error_type == "Runtime.ExitError"
+    assert results["exit"].json["errorMessage"].endswith("exit status 3")
+    assert results["exec"].json["errorMessage"].endswith("exit status 4")
+    assert kept.read_text() == "buffered"

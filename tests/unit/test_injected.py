@@ -16,7 +16,7 @@ def test_no_error_at_any_statement_reaches_the_function(edge_runtime, sample, tm
     A function in time has its result, one that is not gets TimeIsUp or goes on; what was taken is given back; and of
     the two invocations that follow one is in time and the other is told when it is not.
     """
-    every = sample(1, 120)
+    every = 1 if sample(6_000, 100) == 6_000 else 61
     result = subprocess.run(
         [edge_runtime.python, INJECT, str(every)],
         env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": str(tmp_path)},
@@ -29,4 +29,4 @@ def test_no_error_at_any_statement_reaches_the_function(edge_runtime, sample, tm
     came_of_it = json.loads(result.stdout)
 
     assert came_of_it["wrong"] == []
-    assert came_of_it["count"] > 500 / every
+    assert came_of_it["pairs"] > 4_000

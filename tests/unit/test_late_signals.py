@@ -11,18 +11,21 @@ import pytest
 from carryon.board import CAPTURE_SIGNAL, DUMP_SIGNAL, UNDERSTUDY_SIGNAL
 from carryon.processes import handles
 from tests.support.processes import wait_until
-from tests.support.runtimes import ROOT
+from tests.support.runtimes import ROOT, RUNTIMES
 
 FINALIZING = Path(__file__).parent / "programs/finalizing.py"
+# The client makes no difference.
+PYTHONS = list({runtime.version: runtime for runtime in RUNTIMES}.values())
 OURS = (UNDERSTUDY_SIGNAL, DUMP_SIGNAL, CAPTURE_SIGNAL)
 
 
+@pytest.mark.parametrize("python", PYTHONS, ids=str)
 @pytest.mark.parametrize("thread", ["alone", "daemon", "joined"])
-def test_a_process_that_ends_meanwhile_ends_as_it_would(thread, runtime, tmp_path):
+def test_a_process_that_ends_meanwhile_ends_as_it_would(thread, python, tmp_path):
     """Its exit status, what it has buffered and what it says are its own, whenever the signals come."""
     kept = tmp_path / "kept"
     process = subprocess.Popen(
-        [runtime.python, FINALIZING, kept, thread],
+        [python.python, FINALIZING, kept, thread],
         env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python")},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

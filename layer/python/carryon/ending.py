@@ -13,6 +13,7 @@ from . import answers, delivery, handover, margins, trust
 from . import board as on_board
 from .invocation import arrived
 from .progress import EARLIER, reason_not_carried
+from .stepping import SUSPENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,39 @@ def conclude(shim: Shim, ending: Ending) -> Any:
         FaultException: the runtime client's own, which it reports under the error type that it is given.
         BaseException: the handler's own error, after `carryon.complete()`.
     """
+    try:
+        return _answer(shim, ending)
+    finally:
+        run = carryon._run
+        # Otherwise its error is reported, by whoever gets it.
+        if run is None or not run.is_complete:
+            _empty_frames(ending.failure)
+            if shim.watchdog.fired is not None:
+                _empty_frames(shim.watchdog.fired())
+        # An error's traceback has this frame now.
+        del ending
+
+
+def _empty_frames(error: BaseException | None) -> None:
+    """Have frames that have ended hold nothing, where they hold what holds their error: event loops make such cycles.
+
+    Not those of generators and coroutines, which may only be suspended.
+    """
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        trace = error.__traceback__
+        while trace is not None:
+            if not trace.tb_frame.f_code.co_flags & SUSPENDS:
+                try:
+                    trace.tb_frame.clear()
+                except RuntimeError:
+                    pass  # it is running
+            trace = trace.tb_next
+        error = error.__context__
+
+
+def _answer(shim: Shim, ending: Ending) -> Any:
     settings, board = shim.settings, shim.board
     invocation, event, context, started_at, result, failure = ending
     invocation = invocation._replace(

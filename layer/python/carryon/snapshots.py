@@ -62,4 +62,5 @@ def _kept_by_frame() -> int:
     return sys.getrefcount(names)
 
 
-_KEPT_BY_FRAME = _kept_by_frame()
+# Where nothing is kept, what a frame gives out as its locals refers to the frame: a cycle, with all its callers.
+_KEPT_BY_FRAME = _kept_by_frame() if _KEEPS else 0

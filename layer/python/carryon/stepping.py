@@ -31,7 +31,7 @@ _TOOLS = (3, 4)
 # Measured, a step of a trace function.
 _STEP_S = 0.5e-6
 # Of co_flags: a generator or coroutine.
-_SUSPENDS = 0x20 | 0x80 | 0x100 | 0x200
+SUSPENDS = 0x20 | 0x80 | 0x100 | 0x200
 _NAME = "carryon"
 
 
@@ -228,7 +228,7 @@ class Tracing:
             if not self._gives_up():
                 if id(frame.f_code) in self._offsets:
                     return self._follow(frame)
-                if not frame.f_code.co_flags & _SUSPENDS:
+                if not frame.f_code.co_flags & SUSPENDS:
                     return None
             # At its first line all is forgotten that is kept because of this call.
             return _Follower(self, frame)

@@ -25,6 +25,7 @@ OFF, SET, CALLING, WAITING, FIRED = range(5)
 
 _SIGALRM = _signal.SIGALRM
 _REAL = _signal.ITIMER_REAL
+_NO_TIMER = 0.0, 0.0
 # A timer may end a little before the wall clock says so.
 _TOLERANCE_S = 0.003
 _RETRY_S = 0.002
@@ -88,6 +89,8 @@ class Watchdog:
         # Our timer rings at some time from `_due_from` to `due`; nobody knows when a system call is done.
         self._due_from = 0.0
         self.due = 0.0
+        # As it was when ours took its place, until that is noted.
+        self._replaced = _NO_TIMER
         self._other_due = 0.0
         self._other_interval = 0.0
         self._unraisable: Any = None
@@ -128,14 +131,14 @@ class Watchdog:
         """
         if self._is_armed:
             self.disarm()
-        if _signal.getsignal(_SIGALRM) is None:
+        previous = _signal.getsignal(_SIGALRM)
+        if previous is None:
             return False
         self.fired = None
         self.is_busy = False
         self.shields = 0
         self.alarm_at = alarm_at
         self.caller = caller
-        previous = _signal.getsignal(_SIGALRM)
         # Ours where somebody has put back what was there in an invocation before.
         if previous is not self._handler:
             self._previous = previous
@@ -147,20 +150,22 @@ class Watchdog:
         if delay < _RETRY_S:
             delay = _RETRY_S
         self._due_from = monotonic() + delay
-        # Before it is stopped: nothing that fails in between is to lose it.
-        remaining, interval = _signal.getitimer(_REAL)
-        if remaining:
-            self._other_due, self._other_interval = self._due_from - delay + remaining, interval
-        _signal.setitimer(_REAL, min(remaining or delay, delay))
+        # At once where it is found again if something fails in between.
+        self._replaced = _signal.setitimer(_REAL, delay)
         self.due = monotonic() + delay
+        if self._replaced[0]:
+            self._note_other()
+            self._set_timer(delay)
         return True
 
     def disarm(self) -> None:
         """Give back SIGALRM and the timer, less the time that has passed; `phase` is OFF already. Never fails."""
         try:
-            self._call_off_search()
+            if self._waits_until or self._to_raise:
+                self._call_off_search()
             self._give_back_signal()
-            self._give_back_hooks()
+            if self._unraisable is not None:
+                self._give_back_hooks()
         except Exception:
             # Each of them begins where it has failed.
             for step in (self._call_off_search, self._give_back_signal, self._give_back_hooks):
@@ -168,6 +173,12 @@ class Watchdog:
                     step()
                 except Exception:
                     self._to_raise.clear()
+
+    def _note_other(self) -> None:
+        """Note when the timer rings that was there before ours."""
+        remaining, interval = self._replaced
+        self._other_due, self._other_interval = monotonic() + remaining, interval
+        self._replaced = _NO_TIMER
 
     def _call_off_search(self) -> None:
         self._to_raise.clear()
@@ -179,6 +190,8 @@ class Watchdog:
     def _give_back_signal(self) -> None:
         if not self._is_armed:
             return
+        if self._replaced[0]:
+            self._note_other()
         if self._stopped is None:
             self._stopped = (
                 monotonic(),
@@ -395,8 +408,9 @@ class Watchdog:
         self.fired = ref(self._to_raise[0])
         if self._unraisable is None:
             self._unraisable_before = sys.unraisablehook
-            if _is_within(frame, sys.gettrace()):
-                self._tracer = sys.gettrace()
+            tracer = sys.gettrace()
+            if _is_within(frame, tracer) and not _is_ours(tracer):
+                self._tracer = tracer
             self._unraisable = sys.unraisablehook = self._on_unraisable
         try:
             self._on_fire(frame)
@@ -512,6 +526,12 @@ def _is_within(frame: FrameType | None, tracer: Any) -> bool:
             return True
         at = at.f_back
     return _code(tracer) in codes
+
+
+def _is_ours(tracer: Any) -> bool:
+    """Whether a trace function is one by which a place is searched for; where it could not be stopped, it still is."""
+    code = _code(tracer)
+    return code is not None and code.co_filename.endswith(_STEPPING)
 
 
 def _code(called: Any) -> Any:

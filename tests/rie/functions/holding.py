@@ -3,11 +3,14 @@
 There is no collector: what is freed is freed because nobody refers to it any longer.
 """
 
+import asyncio
 import fcntl
 import gc
 import os
 import time
 import weakref
+
+import carryon
 
 gc.disable()
 a = b = 0
@@ -49,6 +52,24 @@ def generated(event):
     yield from [nested(event)]
 
 
+class Working:
+    """Its destructor is where the exception is raised first, and lost."""
+
+    def __del__(self):
+        ends_at = time.monotonic() + 0.55
+        while time.monotonic() < ends_at:
+            pass
+
+
+def destroyed(event):
+    Working()
+    return nested(event)
+
+
+async def awaited(event):
+    return nested(event)
+
+
 def handler(event, context):
     if "how" not in event:
         # As who comes next in this process finds it.
@@ -69,4 +90,15 @@ def handler(event, context):
             raise LookupError("instead") from error
     if how == "generator":
         return list(generated(event))
+    if how == "destructor":
+        return destroyed(event)
+    if how == "event_loop":
+        return asyncio.run(awaited(event))
+    if how == "each":
+        for one in carryon.each([event]):
+            nested(one)
+    if how == "shield":
+        with carryon.shield():
+            time.sleep(0.55)
+        return nested(event)
     return nested(event)

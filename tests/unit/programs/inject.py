@@ -1,14 +1,15 @@
 """Raise errors at each statement of the layer's that runs because of a signal; JSON says what came of it.
 
-Run by each Python: `inject.py SHARE`, of whose statements every so many are taken. The statements are told apart by a
-call that is put before each of them when the layer's modules are imported: trace functions could not look into trace
-functions.
+Run by each Python: `inject.py EVERY`, one of so many statements, and another kind of error for each. The statements are
+told apart by a call that is put before each of them when the layer's modules are imported: trace functions could not
+look into trace functions.
 """
 
 import ast
 import builtins
 import importlib.abc
 import importlib.machinery
+import itertools
 import json
 import os
 import signal
@@ -18,28 +19,37 @@ import types
 
 import awslambdaric.lambda_runtime_exception  # noqa: F401  # where the layer looks for it
 
-SHARE = int(sys.argv[1])
+# This program is not a part of the function, whose own code is looked through.
+del __file__
+
+EVERY = int(sys.argv[1])
 KINDS = (RecursionError, MemoryError, OSError, ImportError)
-# Of the shim, only what the watchdog calls.
+# Of the shim, only what the watchdog calls; of what a function says of its progress, what keeps its state.
 ONLY = {
     "bootstrap": {"_put_off", "_capture", "_get_alarm", "_call_off", "_note_where", "_note_swallowed", "_error"},
+    "progress": {"keep_state", "_keep", "_put", "_encode"},
 }
 MODULES = {
     "alarm",
+    "aliases",
     "boundary",
     "bootstrap",
+    "bytecode",
     "contents",
     "handlers",
+    "loops",
     "program",
+    "progress",
     "proofs",
     "safe_points",
     "snapshots",
     "state",
     "stepping",
+    "touches",
     "watchdog",
 }
 # Before the first invocation; or what belongs to the function.
-NOT = {"__init__", "stand_by", "detach", "_pass_on", "prepare", "_set"}
+NOT = {"__init__", "adopt", "stand_by", "detach", "_pass_on", "prepare", "_set"}
 
 
 class Lines:
@@ -117,23 +127,28 @@ lines = builtins.lines_of_layer = Lines()
 sys.meta_path.insert(0, Finder())
 
 from carryon import bootstrap, ending, settings, watchdog  # noqa: E402, F401
-from carryon.board import UNDERSTUDY_SIGNAL, Board  # noqa: E402
+from carryon.board import CAPTURE_SIGNAL, UNDERSTUDY_SIGNAL, Board  # noqa: E402
 
 FUNCTION = """
-import asyncio, signal, sys, time
+import asyncio, signal
 import carryon
 
 a = b = 0
-ring = None
 
 
-def loop(at, number, turns=300):
+def ring(number):
+    ahead_s[0] = AHEAD_S[number]
+    signal.raise_signal(number)
+
+
+def loop(at, number, turns=300, again=0):
     global a, b
     a = b = 0
     for turn in range(turns):
         a += 1
         if turn == at:
             ring(number)
+            at += again
         b += 1
     return a - b
 
@@ -187,7 +202,8 @@ def shield(event, context):
 def understudy(event, context):
     before = signal.signal(signal.SIGALRM, lambda *_: None)
     try:
-        return loop(50, 41, 500_000)
+        # The supervisor sends it again as well, until it has had an effect.
+        return loop(50, 41, 500_000, 5_000)
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -201,9 +217,14 @@ def in_event_loop(event, context):
 """
 IN_TIME = {"captured", "in_time"}
 TIME_IS_UP = "Carryon.TimeIsUp"
-SCENARIOS = ["captured", "alarm", "entering", "destructor", "shield", "understudy", "in_event_loop"]
+STATES = {"with": {"CARRYON_STATE": "a,b"}, "without": {}}
+INTERRUPTED = ("alarm", "entering", "destructor", "shield", "understudy", "in_event_loop")
+SCENARIOS = [("captured", "with"), *((name, state) for state in STATES for name in INTERRUPTED)]
 
 function = types.ModuleType("function")
+# How long after now it is, where that is set: time can be up at once.
+function.ahead_s = ahead_s = [0.0]
+function.AHEAD_S = {signal.SIGALRM: 1_000.0, UNDERSTUDY_SIGNAL: 1_000.0, CAPTURE_SIGNAL: 0.0}
 sys.modules["function"] = function
 function.__file__ = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "function.py")
 exec(compile(FUNCTION, function.__file__, "exec"), vars(function))
@@ -224,47 +245,38 @@ def handle_event_request(
     return request_handler(json.loads(event_body), None)
 
 
-class Clock:
-    """Time that can be up at once."""
-
-    ahead_s = 0.0
-
-    def __call__(self):
-        return time.time() + self.ahead_s
-
-
-clock = Clock()
-
-
-def ring(number):
-    if number in (signal.SIGALRM, UNDERSTUDY_SIGNAL):
-        clock.ahead_s = 1_000.0
-    signal.raise_signal(number)
-
-
 def own(*_):
     """The function's own handler, set before."""
 
 
-function.ring = ring
+board = Board()
+shim = None
 
 
-def environment(name):
-    state = {} if name in ("entering", "destructor", "shield", "in_event_loop") else {"CARRYON_STATE": "a,b"}
+def environment(state):
+    global shim
+    if shim is not None:
+        # References to the function's code are counted.
+        shim.stack.clear()
+        if shim._alarm is not None:
+            shim._alarm._points = None
     client = types.SimpleNamespace(
         _get_handler=lambda name: getattr(function, name.rpartition(".")[2]),
         handle_event_request=handle_event_request,
         extract_traceback=None,
     )
-    shim = bootstrap.Shim(client, settings.parse(state), Board())
+    # What is searched for has half of the rest of the margin, after which the alarm is raised without.
+    environ = {"CARRYON_MARGIN": "100ms", **STATES[state]}
+    shim = bootstrap.Shim(client, settings.parse(environ), lambda: (board, None, ""))
     shim.install()
-    shim.watchdog._clock = clock
+    shim._get_handler("function.in_time")
+    shim.watchdog._clock = lambda: time.time() + ahead_s[0]
     return shim
 
 
 def invoke(shim, name):
     """What an invocation comes to: its answer, or the kind of its error."""
-    clock.ahead_s = 0.0
+    ahead_s[0] = 0.0
     deadline_ms = int(time.time() * 1000) + 100_000
     handler = shim._get_handler(f"function.{name}")
     try:
@@ -300,37 +312,51 @@ def set_own():
     signal.setitimer(signal.ITIMER_REAL, 500, 7)
 
 
+def statements(name, state):
+    """Those that run, in their order, and what the invocation comes to."""
+    set_own()
+    shim = environment(state)
+    lines.hits = []
+    outcome = invoke(shim, name)
+    hits, lines.hits = lines.hits, None
+    return list(dict.fromkeys(hits)), outcome, shim.state_known
+
+
+def complaints_with(name, state, target, kind):
+    """What is wrong with an invocation with that error there, and with the next two."""
+    set_own()
+    shim = environment(state)
+    lines.target, lines.kind = target, kind
+    outcome = invoke(shim, name)
+    lines.target = None
+    yield from complaints(shim, name, outcome)
+    for after in ("in_time", name):
+        outcome = invoke(shim, after)
+        for one in complaints(shim, after, outcome):
+            yield f"in the next, {after}: {one}"
+        if after not in IN_TIME and outcome != TIME_IS_UP:
+            yield f"no alarm any more: {outcome}"
+
+
 hook = sys.unraisablehook
 wrong = []
-count = 0
+pairs = []
+kinds = itertools.cycle(KINDS[sys.version_info.minor % len(KINDS) :] + KINDS[: sys.version_info.minor % len(KINDS)])
 found_out = os.dup(1)
 # The layer's own lines.
 os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
-for name in SCENARIOS:
+for name, state in SCENARIOS:
     # The first one imports.
-    for _ in range(2):
-        set_own()
-        shim = environment(name)
-        lines.hits = []
-        outcome = invoke(shim, name)
-    where = list(dict.fromkeys(lines.hits))
-    lines.hits = None
+    statements(name, state)
+    where, outcome, known = statements(name, state)
     if outcome != (0 if name in IN_TIME else TIME_IS_UP):
-        wrong.append([name, "", "", f"without an error it comes to {outcome}"])
-    for number, target in enumerate(where[::SHARE]):
-        kind = KINDS[number % len(KINDS)]
-        set_own()
-        shim = environment(name)
-        lines.target, lines.kind = target, kind
-        outcome = invoke(shim, name)
-        count += lines.target is None
-        lines.target = None
-        found = list(complaints(shim, name, outcome))
-        for after in ("in_time", name):
-            outcome = invoke(shim, after)
-            found += [f"in the next, {after}: {one}" for one in complaints(shim, after, outcome)]
-            if after not in IN_TIME and outcome != TIME_IS_UP:
-                found.append(f"no alarm any more: {outcome}")
-        wrong += [[name, target, kind.__name__, one] for one in found]
+        wrong.append([name, state, f"without an error it comes to {outcome}"])
+    if name == "alarm" and known != ("boundary" if state == "with" else None):
+        wrong.append([name, state, f"no place was found: {known}"])
+    pairs += [(name, state, target, next(kinds)) for target in where]
+# All kinds get their turn.
+taken = pairs[:: EVERY | 1]
+for name, state, target, kind in taken:
+    wrong += [[name, state, target, kind.__name__, one] for one in complaints_with(name, state, target, kind)]
 signal.setitimer(signal.ITIMER_REAL, 0)
-os.write(found_out, json.dumps({"count": count, "wrong": wrong}).encode())
+os.write(found_out, json.dumps({"taken": len(taken), "pairs": len(pairs), "wrong": wrong}).encode())
