@@ -8,7 +8,7 @@ import types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon import envelope, rescue, signing
+from carryon import envelope, invocation, signing
 from carryon.progress import Run
 from carryon.settings import parse
 from carryon.state import State
@@ -129,6 +129,10 @@ def test_only_variables_that_are_named_are_set(carried, into):
 
 def test_a_supervisor_goes_on_without_an_event_that_it_cannot_follow():
     """Its stack is another than that of the process that has decoded the event."""
-    assert rescue._decoded(b'{"n":1}') == {"n": 1}
-    assert rescue._decoded(b"") is None
-    assert rescue._decoded(nested(200_000)) is None
+
+    def arrived(raw):
+        return invocation.arrived(invocation.Invocation("id", "arn", 0, raw, None, None, None, None))
+
+    assert arrived(b'{"n":1}') == {"n": 1}
+    assert arrived(b"") is None
+    assert arrived(nested(200_000)) is None

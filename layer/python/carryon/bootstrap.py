@@ -67,6 +67,7 @@ class Shim:
         self.main_thread = get_ident()
         # In how many seconds after the alarm one of the function's own would have come.
         self.own_alarm_in_s: float | None = None
+        self.own_alarm_file = ""
         self._client = client
         self._load = client._get_handler
         self._handle = client.handle_event_request
@@ -417,6 +418,7 @@ class Shim:
         if is_first:
             # Before the wait takes the timer.
             self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
+            self.own_alarm_file = self.watchdog.other_handler_file()
         wait_s: float = self._get_alarm().put_off(frame, is_first)
         return wait_s
 

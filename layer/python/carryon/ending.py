@@ -225,6 +225,11 @@ def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
     in_s = shim.own_alarm_in_s
     if in_s is None or not 0 < in_s * 1000 < shim.margin_ms or not shim.settings.to:
         return
+    from .leftovers import is_own
+
+    # Vendors' layers have one each.
+    if not is_own(shim.own_alarm_file):
+        return
     in_ms = int(in_s * 1000)
     text = (
         f"The function's own alarm would have rung {in_ms} ms after Carry On's, and does not. With a CARRYON_MARGIN "

@@ -231,6 +231,14 @@ class Watchdog:
         remaining = _signal.getitimer(_REAL)[0]
         return remaining if self._is_other_timer(remaining, now) else None
 
+    def other_handler_file(self) -> str:
+        """The file of the code that such a timer would call; empty where that is none of Python's."""
+        handler = _signal.getsignal(_SIGALRM)
+        if handler is self._handler:
+            handler = self._previous
+        code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+        return code.co_filename if code is not None else ""
+
     def detach(self) -> None:
         """Let go in a process that the function has forked: timers are not inherited, handlers are."""
         self._pid = getpid()
