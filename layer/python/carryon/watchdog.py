@@ -348,8 +348,9 @@ class Watchdog:
                 if self.has_signal():
                     self._set_timer(rest_s)
                 return True
-        if frame is not None and self._waits_until and frame.f_code.co_filename.endswith(_STEPPING):
-            # There would hardly ever be another frame to be found while every step is looked at.
+        if frame is not None and self._waits_until and not self.is_busy and self._is_looked_at(frame):
+            # There would hardly ever be another frame to be found while every step is looked at; and behind a trace
+            # function the interpreter sets all variables of the frame.
             self._call_off_search()
             self._waits_until = monotonic()
             self._set_timer(_RAISE_AGAIN_S)
@@ -368,6 +369,15 @@ class Watchdog:
         if self._put_off is not None and self._waits(frame):
             return True
         self.leave(frame)
+        return False
+
+    def _is_looked_at(self, frame: FrameType) -> bool:
+        """Whether a search looks at a step of the handler's, in that frame or a caller of it."""
+        at: FrameType | None = frame
+        while at is not None and at is not self.caller:
+            if at.f_code.co_filename.endswith(_STEPPING):
+                return True
+            at = at.f_back
         return False
 
     def _waits(self, frame: FrameType) -> bool:
