@@ -80,8 +80,8 @@ run_pytest() {
     local limit=$1
     shift
     run_build
-    # Tests wait more than they compute, so there are more workers than cores.
-    local workers=$(($(nproc) * 5 / 2))
+    # Tests wait far more than they compute: three of four workers do at any moment.
+    local workers=$(($(nproc) * 4))
     timeout --foreground --signal INT --kill-after 1m "$limit" \
         "$VENV_PYTHON" -m pytest --numprocesses "$workers" --dist loadgroup "$@"
 }
