@@ -17,9 +17,14 @@ TIMEOUT_S = 2
 STALL_S = 0.06
 
 
+@pytest.fixture(name="settings")
+def _settings():
+    return {}
+
+
 @pytest.fixture(name="function")
-def _function(edge_runtime, layer, lambda_api):
-    env = continuing(lambda_api)
+def _function(edge_runtime, layer, lambda_api, settings):
+    env = continuing(lambda_api, **settings)
     # So small that the helpers start 1.1 s before the alarm, which is three quarters of the time until it.
     options = {"layer": layer, "env": env, "timeout_s": TIMEOUT_S, "memory_mb": 442}
     with Emulator(edge_runtime, FUNCTIONS, "work.handler", **options) as function:
@@ -107,6 +112,7 @@ def stopped_past_deadline(function, who, event):
     return result
 
 
+@pytest.mark.parametrize("settings", [{"CARRYON_PROCESS": "keep"}], ids=["kept"])
 def test_a_supervisor_that_is_late_harms_nobody(function, lambda_api):
     """Descheduled for seconds, past the deadline: what it finds is over, and the process that did its work lives on."""
     before = function.invoke({"do": "finish"}).json
