@@ -157,17 +157,26 @@ class Alarm:
             return trust.IMPORTING
         if self._points is None and not trust.can_look(os.environ, self._search_ms()):
             return trust.NOT_LOOKED_AT
+        from . import further_turns
         from .turns import is_at_boundary
 
         codes = self._get_codes()
         try:
             with codes.budget:
                 found = is_at_boundary(codes, frames)
+                if found and further_turns.write(codes, frames, self._carried(frames)):
+                    found = None
         except Exception:
             return trust.NOT_LOOKED_AT
         if found is None:
             return trust.LEFT_OUT
         return trust.BOUNDARY if found else trust.INTERRUPTED
+
+    def _carried(self, frames: list[FrameType]) -> Any:
+        from .further_turns import Carried
+
+        state = self._shim.state
+        return Carried(state.variables() if state is not None else [], frames[0])
 
     def capture(self, frame: FrameType) -> None:
         """Capture the state where it is next whole, for a process that will be stuck, or where nothing is proved then.

@@ -54,16 +54,16 @@ _PURE_OF: dict[str, set[str] | None] = {
 }
 _TIME_LEFT = "get_remaining_time_in_millis"
 # Of objects of which nothing is known: they give out a text, a number or what is inside.
-_PURE_METHODS = {
+PURE_METHODS = {
     "capitalize", "casefold", "count", "decode", "encode", "endswith", "format", "get", "hexdigest", "index",
     "isoformat", "items", "keys", "ljust", "lower", "lstrip", "most_common", "partition", "remaining_ms",
     "rfind", "rjust", "rpartition", "rstrip", "split", "splitlines", "startswith", "strftime", "strip", "timestamp",
     "title", "total_seconds", "upper", "values", "zfill", _TIME_LEFT,
 }  # fmt: skip
 _LOGS = {"critical", "debug", "error", "exception", "info", "isEnabledFor", "log", "warning"}
-_FIXED = {str, bytes, int, float, complex, bool, tuple, frozenset, range, type(None), type}
+FIXED = {str, bytes, int, float, complex, bool, tuple, frozenset, range, type(None), type}
 _FIXED_OF = ("datetime", "decimal", "fractions", "uuid")
-_CONTAINERS = {list, dict, set, bytearray}
+CONTAINERS = {list, dict, set, bytearray}
 # What a loop may go through that has nothing to do at its end.
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _PLAIN: tuple[type, ...] = (list, tuple, dict, set, frozenset, range, str, bytes, bytearray, *_VIEWS)
@@ -90,25 +90,35 @@ def matters(codes: Codes, look: Look, at: int, names: Names, depth: int) -> bool
     if name.startswith(_KEEPS) or name.startswith(_MAY_DO_ANYTHING):
         return True
     if name in _SUBSCRIPTS:
-        return not _is_own_object(_at(stack, _SUBSCRIPTS[name]), names)
+        return not is_own_object(_at(stack, _SUBSCRIPTS[name]), names)
     if name.startswith("INPLACE_") or (name == "BINARY_OP" and one.argrepr.endswith("=")):
         left = _at(stack, 2)
-        return not (_is_own_object(left, names) or any(type(value) in _FIXED for value in names.value(left)))
+        return not (is_own_object(left, names) or any(type(value) in FIXED for value in names.value(left)))
     call = symbols.called(one, stack)
-    return call is not None and _call_matters(codes, look, call[0], names, depth)
+    return call is not None and (
+        _call_matters(codes, look, call[0], names, depth) or any(_is_called_back(codes, names, one) for one in call[1])
+    )
+
+
+def _is_called_back(codes: Codes, names: Names, argument: Expression) -> bool:
+    """Whether an argument is a function that matters, which what is called may call, as map() and sorted() do."""
+    return any(
+        callable(value) and not isinstance(value, type) and not _is_harmless(codes, value, _DEPTH_MAX - 1)
+        for value in names.value(argument)
+    )
 
 
 def _at(stack: symbols.Stack, depth: int) -> Expression:
     return stack[-depth] if len(stack) >= depth else None
 
 
-def _is_own_object(expression: Expression, names: Names) -> bool:
+def is_own_object(expression: Expression, names: Names) -> bool:
     """Whether nobody but the frame has the object."""
     if expression and expression[0] == NEW:
         return True
     if not expression or expression[0] != LOCAL or names.frame is None:
         return False
-    if not any(type(value) in _CONTAINERS for value in names.value(expression)):
+    if not any(type(value) in CONTAINERS for value in names.value(expression)):
         return False
     return _holders(names.frame, expression[1]) <= _ONE_HOLDER
 
@@ -143,22 +153,22 @@ def _call_matters(codes: Codes, look: Look, callee: Expression, names: Names, de
         return True
     method = callee[2]
     # Before there is another holder of it here.
-    if _is_own_object(callee[1], names):
+    if is_own_object(callee[1], names):
         return False
     for base in names.value(callee[1]):
-        if type(base) in _FIXED or type(base).__module__ in _FIXED_OF:
+        if type(base) in FIXED or type(base).__module__ in _FIXED_OF:
             return False
-        if type(base) in _CONTAINERS or type(base).__module__ == "collections":
-            return method not in _PURE_METHODS
+        if type(base) in CONTAINERS or type(base).__module__ == "collections":
+            return method not in PURE_METHODS
         return not (method in _LOGS and _is_logger(base) or method == _TIME_LEFT)
-    return method not in _PURE_METHODS
+    return method not in PURE_METHODS
 
 
 def _is_method_of(callee: tuple[Any, ...], names: Names) -> bool:
     """Whether an attribute is a method of an object whose kind says what it does."""
     for base in names.value(callee[1]):
         kind = type(base)
-        is_known = kind in _FIXED and kind is not type or kind in _CONTAINERS
+        is_known = kind in FIXED and kind is not type or kind in CONTAINERS
         return is_known or kind.__module__ in ("collections", *_FIXED_OF) or _is_logger(base)
     return False
 
@@ -230,6 +240,6 @@ def _is_passed(codes: Codes, expression: Expression, names: Names) -> bool:
     if expression and expression[0] in (CODE, CONSTANT):
         return True
     for value in names.value(expression):
-        if callable(value) or type(value) in _FIXED:
+        if callable(value) or type(value) in FIXED:
             return True
     return is_plain(codes, expression, names)

@@ -196,7 +196,7 @@ class Names:
         self, module: dict[str, Any], frame: FrameType | None = None, unknown: frozenset[str] = frozenset()
     ) -> None:
         self.frame = frame
-        self._module = module
+        self.module = module
         self._unknown = unknown
         self._locals: Mapping[str, Any] | None = None
 
@@ -208,7 +208,7 @@ class Names:
         if kind in (LOCAL, CELL):
             return self._local(expression[1])
         if kind == GLOBAL:
-            for names in (self._module, vars(builtins)):
+            for names in (self.module, vars(builtins)):
                 if expression[1] in names:
                     return (names[expression[1]],)
         elif kind == CONSTANT:
@@ -221,7 +221,7 @@ class Names:
                 for key in self.value(expression[2]):
                     return _item(base, key)
         elif kind == CALL and self.value(expression[1]) == (globals,):
-            return (self._module,)
+            return (self.module,)
         return ()
 
     def _local(self, name: str) -> tuple[Any, ...]:

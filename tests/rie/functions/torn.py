@@ -49,7 +49,7 @@ def probe(event):
         lock.release()
     if rows or tenant or Session.current:
         left = "globals"
-    if len(rows_of_jobs) > 1 or rows_of_jobs == [] and "jobs" in event:
+    if len(rows_of_jobs) > 1:
         left = "a job that is lost"
     if database.in_transaction:
         left = "a transaction"
@@ -322,6 +322,65 @@ def meter(function):
 def metered(event):
     while True:
         compute(3)
+
+
+cache = []
+sizes = {}
+totals = {"n": 0, "seen": []}
+
+
+def fill_cache(event):
+    if not cache:
+        for number in range(10**12):
+            compute(number)
+            cache.append(number)
+    return len(cache)
+
+
+def fill_by_key(event):
+    for number in range(10**12):
+        compute(number)
+        sizes[str(number % 7)] = 1
+
+
+def fill_by_helper(event):
+    for number in range(10**12):
+        remember(number)
+
+
+def remember(number):
+    compute(number)
+    totals["seen"].append(number)
+    del totals["seen"][:-5]
+
+
+def count_in_global(event):
+    global counted
+    while True:
+        compute(counted)
+        counted += 1
+
+
+counted = 0
+
+
+def fill_event(event):
+    seen = event["seen"] = {}
+    for number in range(10**12):
+        compute(number)
+        event["names"]["a"] = number
+    return seen
+
+
+def left_out_release_by_map(event):
+    lock.acquire()
+    for number in range(10**12):
+        compute(number)
+    list(map(release, [lock]))
+
+
+def release(one):
+    one.release()
 
 
 def called_back_by_sorted(event):
