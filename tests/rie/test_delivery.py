@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import functions
 from tests.support.certificates import Authority
 from tests.support.emulator import RUNTIME_FOLDER, Emulator
-from tests.support.functions import FUNCTIONS, continuing
+from tests.support.functions import FUNCTIONS
 from tests.support.lambda_api import LambdaApi
 from tests.support.processes import wait_until
 
 OTHER = "arn:aws:lambda:eu-central-1:123456789012:function:other:live"
+
+
+def continuing(api, **settings):
+    """As every function's, with room for a busy machine: what is tested is how the delivery ends."""
+    return functions.continuing(api, **{"CARRYON_MARGIN": "1s", **settings})
 
 
 @pytest.fixture(name="run")

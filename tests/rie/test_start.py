@@ -188,9 +188,10 @@ def test_a_function_whose_other_wrapper_cannot_run_carries_on(kind, layer, newes
     assert ("bad_setting" in function.log) == (kind != "itself")
 
 
-def test_disabled_the_runtime_has_no_supervisor_and_no_alarm(layer, newest_runtime, lambda_api):
+@pytest.mark.parametrize("disabled", ["1", "true", "Yes", "ON"])
+def test_disabled_the_runtime_has_no_supervisor_and_no_alarm(disabled, layer, newest_runtime, lambda_api):
     """One process, nothing of the layer's in its environment, and the platform ends it at its deadline."""
-    env = continuing(lambda_api, CARRYON_DISABLED="1", CARRYON_NEXT_WRAPPER=str(layer / "carryon"))
+    env = continuing(lambda_api, CARRYON_DISABLED=disabled, CARRYON_NEXT_WRAPPER=str(layer / "carryon"))
     with Emulator(newest_runtime, FUNCTIONS, "start.handler", layer=layer, timeout_s=1, env=env) as function:
         function.invoke()
         running = len(function.processes())

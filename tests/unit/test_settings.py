@@ -126,7 +126,7 @@ BAD = [
     ("CARRYON_ON_CRASH", ["Continue", "1", "retry"]),
     ("CARRYON_NEXT_WRAPPER", ["/", "/nowhere", "/etc/passwd", "sh\0"]),
     ("CARRYON_METRICS", ["maybe", "2"]),
-    ("CARRYON_DISABLED", ["true", "2", "on"]),
+    ("CARRYON_DISABLED", ["2", "disabled"]),
 ]
 
 

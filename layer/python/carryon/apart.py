@@ -24,8 +24,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# The variable by which it is seen whether the environment at the start is still told.
-_SURE = b"AWS_LAMBDA_RUNTIME_API"
 _NOT_STARTED = 127
 
 
@@ -46,7 +44,7 @@ def become_supervisor(command: list[str], launcher: str, words: list[str], path:
     isolated = "-s" if os.environ.get("PYTHONHOME") else "-I"
     arguments = [words[0], isolated, "-S", launcher, commands.SUPERVISE, plan]
     # Not os.execve: a debugger that starts with the interpreter has put another in its place.
-    posix.execve(sys.executable, arguments, _environment_at_start())
+    posix.execve(sys.executable, arguments, supervision.environment_at_start())
 
 
 def supervise(plan: str) -> NoReturn:
@@ -95,29 +93,16 @@ def attach(facts: str) -> tuple[Board | None, Standby | None, str]:
         descriptor, stacks, alive, go = map(int, facts.split(","))
     except ValueError:
         return None, None, facts
-    for one in (stacks, alive, go):
-        if one >= 0:
-            os.set_inheritable(one, False)
     standby = Standby(go, alive, is_program=True) if go >= 0 else None
-    if standby is None:
-        die_with_supervisor(alive)
     try:
+        for one in (stacks, alive, go):
+            if one >= 0:
+                os.set_inheritable(one, False)
+        if standby is None:
+            die_with_supervisor(alive)
         board = Board(descriptor, stacks)
-    except Exception as error:
-        return None, standby, f"the supervisor's memory could not be shared: {error}"
-    finally:
         os.close(descriptor)
+    except Exception as error:
+        # What starts with the interpreter may have closed them.
+        return None, standby, f"the supervisor's memory could not be shared: {error}"
     return board, standby, ""
-
-
-def _environment_at_start() -> dict[bytes, bytes]:
-    """What this process was started with: whoever starts with the interpreter may have removed what had started it."""
-    try:
-        with open("/proc/self/environ", "rb") as file:
-            block = file.read()
-    except OSError:
-        block = b""
-    environment = {name: value for name, equals, value in (one.partition(b"=") for one in block.split(b"\0")) if equals}
-    # A process may have written its title there.
-    is_told = environment.get(_SURE) == os.environb.get(_SURE)
-    return environment if environment and is_told else dict(os.environb)

@@ -223,10 +223,13 @@ class Shim:
         if self.board is not None:
             put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
-        if self.is_spent and self.board is not None:
+        if self.is_spent:
             from . import ending
 
-            ending.wait_for_end(self.board)
+            if self.board is not None:
+                ending.wait_for_end(self.board)
+            self.is_spent = False
+            ending.begin_anew()
         if self.board_is_used:
             self.board_is_used = False
             self.own_calls = None

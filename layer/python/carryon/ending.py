@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Ending = namedtuple("Ending", "invocation event context started_at result failure")
 
 _IN_LOG = 12
+_SIGKILL = 9
 _POLL_S = 0.01
 _END_WITHIN_S = 1.0
 
@@ -178,15 +179,32 @@ def wait_for_end(board: on_board.Board) -> NoReturn:
     """Have this process replaced, whose answer was posted: none of the function's code runs any more, not at exit."""
     # Should a stream of the function's own not come to an end.
     board.words[on_board.PHASE] = on_board.ANSWERED
+    _flush()
+    board.words[on_board.PHASE] = on_board.SPENT
+    while True:
+        board.wake_supervisor()
+        time.sleep(_END_WITHIN_S)
+
+
+def begin_anew() -> None:
+    """Begin anew in this process, whose answer was posted, where nobody can replace it; returns only if that fails."""
+    try:
+        from . import processes, supervision
+
+        if supervision.begin_anew is not None:
+            _flush()
+            processes.send(processes.descendants(os.getpid()), _SIGKILL)
+            supervision.begin_anew()
+    except Exception:
+        pass  # it goes on as it is
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         try:
             stream.flush()  # type: ignore[union-attr]
         except Exception:
             pass  # the function may have put anything there, or nothing
-    board.words[on_board.PHASE] = on_board.SPENT
-    while True:
-        board.wake_supervisor()
-        time.sleep(_END_WITHIN_S)
 
 
 def _say_time_is_up(

@@ -77,7 +77,7 @@ def parse(environ: Mapping[str, str]) -> Settings:
     response, response_error = read(
         "CARRYON_RESPONSE", _response, (None, False), "a JSON text to answer with, or the word error"
     )
-    read("CARRYON_DISABLED", _one_of({"0": False, "1": True}), False, "1 to switch the layer off, or 0")
+    read("CARRYON_DISABLED", lambda value: _one_of(_SWITCH)(value.lower()), False, "1 to switch the layer off, or 0")
     signing_keys = read(
         "CARRYON_SIGNING_KEY",
         _signing_keys,
