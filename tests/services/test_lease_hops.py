@@ -10,7 +10,7 @@ import pytest
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 from tests.support.pace import seconds
-from tests.support.processes import send
+from tests.support.processes import send, wait_until
 from tests.support.runtimes import EDGES
 
 from .conftest import ROOMY
@@ -174,6 +174,8 @@ def test_a_hand_over_by_the_supervisor_is_recorded_as_any_other(make, table, lam
     function = make(CARRYON_ON_CRASH="continue")
     result = function.invoke(hop(do=way), request_id="owner")
     (call,) = lambda_api.accepted
+    # The courier writes that down after the answer.
+    wait_until(lambda: table.items()[1]["status"] == "handed", 10, "it is not recorded")
     items = table.items()
     again = function.invoke(hop(do=way), request_id="other")
     last = function.invoke(call.payload.replace(way.encode(), b"finish"), request_id="last")
