@@ -42,7 +42,9 @@ def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth
             is_made_here = root is None or root[0] == CALL or root[0] == LOCAL and root[1] in made_here
             if not (is_made_here or any(map(_is_file, names.value(callee[1])))):
                 return True
-        for value in names.value(callee):
+        for value in map(_without_wrapping, names.value(callee)):
+            if getattr(value, "__name__", None) in _READS and _reads_from(value):
+                return True
             code = _own_code(value)
             if code is not None and depth < _DEPTH_MAX:
                 inner = codes.look(code)
@@ -57,7 +59,24 @@ def _root(expression: Expression) -> Expression:
     return expression
 
 
+def _without_wrapping(value: Any) -> Any:
+    """What a partial calls."""
+    while type(value).__module__ == "functools" and type(value).__name__ == "partial":
+        value = value.func
+    return value
+
+
+def _reads_from(method: Any) -> bool:
+    """Whether a method is bound to something that is no file."""
+    if type(method) not in (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType):
+        return False
+    bound_to = method.__self__
+    return not (bound_to is None or isinstance(bound_to, (type, types.ModuleType)) or _is_file(bound_to))
+
+
 def _own_code(value: Any) -> CodeType | None:
+    if type(value) in (types.MethodType, staticmethod, classmethod):
+        value = value.__func__
     return value.__code__ if type(value) is _FUNCTION and is_own(value.__code__.co_filename) else None
 
 

@@ -240,6 +240,34 @@ def left_out_release_in_other_except(event):
     lock.release()
 
 
+def left_out_release_of_flag(event):
+    lock.acquire()
+    is_done = False
+    try:
+        for number in range(10**12):
+            compute(number)
+        is_done = True
+    finally:
+        if is_done:
+            lock.release()
+
+
+def left_out_release_of_result(event):
+    lock.acquire()
+    result = None
+    try:
+        for number in range(10**12):
+            compute(number)
+        result = number
+    finally:
+        let_go_after(result)
+
+
+def let_go_after(result):
+    if result is not None:
+        lock.release()
+
+
 def left_out_reset(event):
     global tenant
     tenant = "somebody"
@@ -438,6 +466,24 @@ def read_rows(event):
         far.send(b"somebody's\n")
     while row := stream.readline():
         compute(len(row))
+        time.sleep(0.001)
+
+
+def read_by_bound_method(event):
+    read_row = stream.readline
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while row := read_row():
+        compute(len(row))
+        time.sleep(0.001)
+
+
+def read_by_partial(event):
+    read_row = functools.partial(near.recv, 11)
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while True:
+        compute(len(read_row()))
         time.sleep(0.001)
 
 
