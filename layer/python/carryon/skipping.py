@@ -6,16 +6,18 @@ that runs all the same (a `finally`, the end of a `with`) is not left out.
 
 from __future__ import annotations
 
+from types import FunctionType, MethodType
+
 from . import loops
 from .harmless import is_plain, matters
 from .leftovers import is_own
 from .streams import read_on
-from .symbols import CALL, EXIT, ITERATOR, Names
+from .symbols import ATTRIBUTE, CALL, EXIT, ITERATOR, Names, attribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
     from .bytecode import Flow
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .loops import Loop
     from .symbols import Expression
 
+_HAS_ARGS, _HAS_KEYWORDS = 4, 8  # of co_flags
 _RAISES = ("RERAISE", "RAISE_VARARGS")
 _MATCHES = ("JUMP_IF_NOT_EXC_MATCH", "CHECK_EXC_MATCH", "CHECK_EG_MATCH")
 _BEFORE_JUMP = ("TO_BOOL", "NOT_TAKEN", "EXTENDED_ARG")
@@ -172,24 +175,60 @@ def _in_source(flow: Flow, places: Iterable[int]) -> set[Any]:
 def _locals(flow: Flow, place: int, kind: str) -> tuple[str, ...]:
     """The local names and cells that an instruction loads, or stores."""
     one = flow.instructions[place]
-    if not (one.opname.startswith(kind) and one.opname.split("_")[1] in ("FAST", "DEREF")):
+    if not any(kind + where in one.opname for where in ("FAST", "DEREF")):
         return ()
     return one.argval if isinstance(one.argval, tuple) else (one.argval,)
 
 
 def _ends_well(codes: Codes, manager: Expression, names: Names) -> bool:
-    """Whether the end of a `with` of the function's own does all that it would have done without an exception."""
+    """Whether the end of a `with` does all that it would have done without an exception, as that of a library does."""
+    for value in names.value(manager):
+        return _class_ends_well(codes, type(value))
     if not manager or manager[0] != CALL:
-        return True
+        return False
     for value in names.value(manager[1]):
-        code = getattr(getattr(value, "__wrapped__", None), "__code__", None)
-        if code is None or not is_own(code.co_filename):
-            return True
-        look = codes.look(code)
-        for at, one in enumerate(look.flow.instructions):
-            if one.opname in ("YIELD_VALUE", "YIELD_FROM"):
-                around = look.around(at)
-                left_out = _left_out(look.flow, at, around, None)
-                if any(matters(codes, look, place, Names(value.__wrapped__.__globals__), 0) for place in left_out):
+        if isinstance(value, type):
+            return _class_ends_well(codes, value)
+        bare = value.__func__ if type(value) in (MethodType, staticmethod, classmethod) else value
+        code = getattr(bare, "__code__", None)
+        function = getattr(bare, "__wrapped__", None)
+        if code is not None and is_own(code.co_filename):
+            return False  # nobody knows what it returns
+        return not isinstance(function, FunctionType) or _generator_ends_well(codes, function)
+    # A method of what was made on the way, such as a client's.
+    return bool(manager[1] and manager[1][0] == ATTRIBUTE)
+
+
+def _generator_ends_well(codes: Codes, function: FunctionType) -> bool:
+    if not is_own(function.__code__.co_filename):
+        return True
+    look = codes.look(function.__code__)
+    names = Names(function.__globals__)
+    for at, one in enumerate(look.flow.instructions):
+        if one.opname in ("YIELD_VALUE", "YIELD_FROM"):
+            left_out = _left_out(look.flow, at, look.around(at), None)
+            if any(matters(codes, look, place, names, 0) for place in left_out):
+                return False
+    return True
+
+
+def _class_ends_well(codes: Codes, kind: type) -> bool:
+    """Whether what a class does at the end of a `with` is the same without an exception: it asks for none."""
+    if any(one.__module__ == "contextlib" and one.__name__.endswith("ExitStack") for one in kind.__mro__):
+        return False  # nobody knows what is on it
+    for name in ("__exit__", "__aexit__"):
+        for function in attribute(kind, name):
+            code = getattr(function, "__code__", None)
+            if code is not None and is_own(code.co_filename):
+                passed = set(code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount + _starred(code)])
+                flow = codes.look(code).flow
+                if type(function) is not FunctionType or any(
+                    passed.intersection(_locals(flow, place, "LOAD_")) for place in range(len(flow.instructions))
+                ):
                     return False
     return True
+
+
+def _starred(code: CodeType) -> int:
+    """How many parameters take whatever else is passed."""
+    return bool(code.co_flags & _HAS_ARGS) + bool(code.co_flags & _HAS_KEYWORDS)

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from .symbols import Expression
 
 _READS = {
-    "fetchmany", "fetchone", "getline", "getreply", "nextset", "read", "read1", "readinto", "readline", "recv",
-    "recv_bytes", "recv_into", "recvfrom", "recvmsg",
+    "__next__", "fetchmany", "fetchone", "getline", "getreply", "nextset", "read", "read1", "readinto", "readline",
+    "readlines", "recv", "recv_bytes", "recv_into", "recvfrom", "recvmsg",
 }  # fmt: skip
 _DEPTH_MAX = 2
 _FUNCTION = types.FunctionType
+_METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 
 
 def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth: int = 0) -> bool:
@@ -43,7 +44,9 @@ def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth
             if not (is_made_here or any(map(_is_file, names.value(callee[1])))):
                 return True
         for value in map(_without_wrapping, names.value(callee)):
-            if getattr(value, "__name__", None) in _READS and _reads_from(value):
+            if _reads_from(value):
+                return True
+            if value is next and any(not _is_short(one) for argument in call[1][:1] for one in names.value(argument)):
                 return True
             code = _own_code(value)
             if code is not None and depth < _DEPTH_MAX:
@@ -67,11 +70,19 @@ def _without_wrapping(value: Any) -> Any:
 
 
 def _reads_from(method: Any) -> bool:
-    """Whether a method is bound to something that is no file."""
-    if type(method) not in (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType):
+    """Whether it is a method that reads, bound to something that is no file."""
+    if type(method) not in _METHODS or getattr(method, "__name__", "") not in _READS:
         return False
     bound_to = method.__self__
-    return not (bound_to is None or isinstance(bound_to, (type, types.ModuleType)) or _is_file(bound_to))
+    return not (bound_to is None or isinstance(bound_to, type) or _is_file(bound_to))
+
+
+def _is_short(iterator: Any) -> bool:
+    """Whether it goes through what lies in memory, or counts."""
+    kind = type(iterator)
+    if kind.__module__ == "builtins":
+        return kind.__name__.endswith("iterator") and kind.__name__ != "callable_iterator"
+    return kind.__name__ == "count" or _is_file(iterator)
 
 
 def _own_code(value: Any) -> CodeType | None:
