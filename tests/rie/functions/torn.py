@@ -761,3 +761,21 @@ def compute_at_import():
 
 
 compute_at_import()
+
+
+def start_at_import():
+    if os.environ.get("START_AT_IMPORT"):
+        threading.Thread(target=echo, daemon=True).start()
+
+
+def echo():
+    while row := far.recv(100):
+        far.send(row)
+
+
+def start_and_count(event):
+    threading.Thread(target=echo, daemon=True).start()
+    count(event)
+
+
+start_at_import()
