@@ -99,6 +99,9 @@ class Shim:
         self.is_spent = False
         # The tasks of event loops that there were when the handler was called.
         self.tasks_before: Any = ()
+        # When the function's module was loaded, as CLOCK_BOOTTIME has it, and the threads that it has started.
+        self.loaded_at = 0.0
+        self.threads_of_load: set[int] = set()
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
@@ -172,6 +175,13 @@ class Shim:
         handler = load()
         if self.board is not None:
             self.board.words[LOAD_MS] = int((time.process_time() - began) * 1000)
+        self.loaded_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        try:
+            threading = sys.modules.get("threading")
+            if threading is not None:
+                self.threads_of_load = {thread.native_id for thread in threading.enumerate()}
+        except Exception:
+            pass  # another's module of that name
         return handler
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:

@@ -262,7 +262,8 @@ def _left_running(shim: Shim, started_at: float) -> list[str]:
     try:
         from .leftovers import find
 
-        return find(shim.board, time.time() - started_at, shim.tasks_before)
+        loaded = shim.loaded_at, shim.threads_of_load
+        return find(shim.board, time.time() - started_at, shim.tasks_before, *loaded)
     except Exception as error:
         return [f"unknown, as looking for it failed: {error!r}"]
 

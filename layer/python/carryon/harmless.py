@@ -5,8 +5,9 @@ from __future__ import annotations
 import builtins
 import sys
 import types
+from functools import partial
 
-from . import symbols
+from . import classes, symbols
 from .leftovers import is_own
 from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, EXIT, ITERATOR, LOCAL, NEW, RESULT, SLICE, Names
 
@@ -53,12 +54,16 @@ _PURE_OF: dict[str, set[str] | None] = {
     "uuid": {"UUID", "uuid4"},
 }
 _TIME_LEFT = "get_remaining_time_in_millis"
-# Of objects of which nothing is known: they give out a text, a number or what is inside.
+# Of objects of which nothing is known: only texts and times have them.
+_TELLING_METHODS = {
+    "capitalize", "casefold", "endswith", "hexdigest", "isoformat", "ljust", "lower", "lstrip", "remaining_ms",
+    "rfind", "rjust", "rpartition", "rstrip", "splitlines", "startswith", "strftime", "strip", "timestamp",
+    "title", "total_seconds", "upper", "zfill", _TIME_LEFT,
+}  # fmt: skip
+# Of containers: they give out what is inside.
 PURE_METHODS = {
-    "capitalize", "casefold", "count", "decode", "encode", "endswith", "format", "get", "hexdigest", "index",
-    "isoformat", "items", "keys", "ljust", "lower", "lstrip", "most_common", "partition", "remaining_ms",
-    "rfind", "rjust", "rpartition", "rstrip", "split", "splitlines", "startswith", "strftime", "strip", "timestamp",
-    "title", "total_seconds", "upper", "values", "zfill", _TIME_LEFT,
+    *_TELLING_METHODS, "count", "decode", "encode", "format", "get", "index", "items", "keys", "most_common",
+    "partition", "split", "values",
 }  # fmt: skip
 _LOGS = {"critical", "debug", "error", "exception", "info", "isEnabledFor", "log", "warning"}
 FIXED = {str, bytes, int, float, complex, bool, tuple, frozenset, range, type(None), type}
@@ -67,6 +72,7 @@ CONTAINERS = {list, dict, set, bytearray}
 # What a loop may go through that has nothing to do at its end.
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 _PLAIN: tuple[type, ...] = (list, tuple, dict, set, frozenset, range, str, bytes, bytearray, *_VIEWS)
+_MAKES_NEW = {id(one) for one in (sorted, list, dict, set, str, repr, bytes, format, ascii, bytearray)}
 _GIVE_PLAIN = {id(one) for one in (range, sorted, list, tuple, dict, set, frozenset, str, bytes, vars, dir)}
 _PASS_ON = {id(one) for one in (enumerate, zip, reversed, map, filter, iter)}
 _GIVE_PLAIN_METHODS = {"partition", "rsplit", "split", "splitlines"}
@@ -95,8 +101,14 @@ def matters(codes: Codes, look: Look, at: int, names: Names, depth: int) -> bool
         left = _at(stack, 2)
         return not (is_own_object(left, names) or any(type(value) in FIXED for value in names.value(left)))
     call = symbols.called(one, stack)
-    return call is not None and (
-        _call_matters(codes, look, call[0], names, depth) or any(_is_called_back(codes, names, one) for one in call[1])
+    is_harmless = partial(_is_harmless, codes, depth=depth + 1)
+    if call is None:
+        return classes.instruction_matters(one, stack, names, is_harmless)
+    keywords = symbols.keywords(look.code, look.flow, at, stack)
+    return (
+        _call_matters(codes, look, call[0], names, depth)
+        or any(_is_called_back(codes, names, argument) for argument in call[1])
+        or classes.call_matters(one, stack, call, keywords, names, is_harmless)
     )
 
 
@@ -161,7 +173,36 @@ def _call_matters(codes: Codes, look: Look, callee: Expression, names: Names, de
         if type(base) in CONTAINERS or type(base).__module__ == "collections":
             return method not in PURE_METHODS
         return not (method in _LOGS and _is_logger(base) or method == _TIME_LEFT)
-    return method not in PURE_METHODS
+    return not (method in _TELLING_METHODS or _is_made_here(look, callee[1], names))
+
+
+def _is_made_here(look: Look, expression: Expression, names: Names) -> bool:
+    """Whether a value, or each that a local name gets, is a new text or container."""
+    if expression and expression[0] == LOCAL and expression[1] not in look.code.co_varnames[: _parameters(look.code)]:
+        stored = look.stored_as(expression[1])
+        return bool(stored) and all(one and (one[0] == NEW or _is_made_by_call(one, names)) for one in stored)
+    return _is_made_by_call(expression, names)
+
+
+def _parameters(code: CodeType) -> int:
+    starred = bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    return code.co_argcount + code.co_kwonlyargcount + starred
+
+
+def _is_made_by_call(expression: Expression, names: Names) -> bool:
+    """Whether it is the result of a call that makes a new text or container."""
+    if not expression or expression[0] != CALL:
+        return False
+    callee = expression[1]
+    for value in names.value(callee):
+        if id(value) in _MAKES_NEW:
+            return True
+        if type(value) is _FUNCTION and value.__module__ == "json" and value.__name__ in ("dumps", "loads"):
+            return True
+    if not callee or callee[0] != ATTRIBUTE:
+        return False
+    bases = names.value(callee[1])
+    return any(type(base) in (str, bytes) for base in bases) or _is_made_by_call(callee[1], names)
 
 
 def _is_method_of(callee: tuple[Any, ...], names: Names) -> bool:

@@ -28,7 +28,13 @@ _IDLE = ("/threading.py", "/queue.py", "/selectors.py")
 _TICK_S = 0.02
 
 
-def find(board: Board, elapsed_s: float, tasks_before: Collection[Any] = ()) -> list[str]:
+def find(
+    board: Board,
+    elapsed_s: float,
+    tasks_before: Collection[Any] = (),
+    loaded_at: float = 0.0,
+    threads_of_load: Collection[int] = (),
+) -> list[str]:
     """Name the threads, event loops and processes that an invocation of `elapsed_s` seconds has left at work.
 
     What was there before is the function's own way to work, and idle helpers of libraries (exporters, pools) stay. A
@@ -37,13 +43,15 @@ def find(board: Board, elapsed_s: float, tasks_before: Collection[Any] = ()) -> 
 
     Args:
         tasks_before: those that there were when the invocation began.
+        loaded_at: when the function's module was loaded, in the invocation it may be, as CLOCK_BOOTTIME has it.
+        threads_of_load: the ids that the system gives to the threads which there were then.
     """
     # Taken once: looking through a full /proc takes longer than a tick.
-    since = time.clock_gettime(time.CLOCK_BOOTTIME) - elapsed_s - _TICK_S
-    return [*_threads(since), *_tasks(tasks_before), *_processes(board, since)]
+    since = max(time.clock_gettime(time.CLOCK_BOOTTIME) - elapsed_s, loaded_at) - _TICK_S
+    return [*_threads(since, threads_of_load), *_tasks(tasks_before), *_processes(board, since)]
 
 
-def _threads(since: float) -> Iterator[str]:
+def _threads(since: float, of_load: Collection[int]) -> Iterator[str]:
     threading = sys.modules.get("threading")
     if threading is None:
         return
@@ -60,8 +68,10 @@ def _threads(since: float) -> Iterator[str]:
         if worker is not None:
             is_at_work = worker is not frame
         else:
-            is_at_work = processes.started_at(task) >= since and (
-                any(is_own(at.f_code.co_filename) for at in frames_of_it) or not _is_idle(frame, task)
+            is_at_work = (
+                thread.native_id not in of_load
+                and processes.started_at(task) >= since
+                and (any(is_own(at.f_code.co_filename) for at in frames_of_it) or not _is_idle(frame, task))
             )
         if is_at_work:
             yield f"thread {thread.name}"

@@ -127,6 +127,17 @@ class Look:
                 found.update(one.argval if isinstance(one.argval, tuple) else (one.argval,))
         return found
 
+    def stored_as(self, name: str) -> list[Expression]:
+        """What is stored under a local name, wherever that is."""
+        found: list[Expression] = []
+        for one, stack in zip(self.flow.instructions, self.stacks, strict=True):
+            if one.opname.startswith("STORE_FAST"):
+                stored = one.argval if isinstance(one.argval, tuple) else (one.argval,)
+                if one.opname.endswith("LOAD_FAST"):
+                    stored = stored[:1]
+                found += [stack[-1 - at] if at < len(stack) else None for at, word in enumerate(stored) if word == name]
+        return found
+
     def called(self, at: int) -> Expression:
         """What the call at that place calls."""
         call = symbols.called(self.flow.instructions[at], self.stacks[at])

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from .symbols import Expression
 
 _READS = {
-    "fetchmany", "fetchone", "getline", "getreply", "nextset", "read", "read1", "readinto", "readline", "recv",
-    "recv_bytes", "recv_into", "recvfrom", "recvmsg",
+    "__next__", "fetchmany", "fetchone", "getline", "getreply", "nextset", "read", "read1", "readinto", "readline",
+    "readlines", "recv", "recv_bytes", "recv_into", "recvfrom", "recvmsg",
 }  # fmt: skip
 _DEPTH_MAX = 2
 _FUNCTION = types.FunctionType
+_METHODS = (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType)
 
 
 def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth: int = 0) -> bool:
@@ -42,7 +43,11 @@ def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth
             is_made_here = root is None or root[0] == CALL or root[0] == LOCAL and root[1] in made_here
             if not (is_made_here or any(map(_is_file, names.value(callee[1])))):
                 return True
-        for value in names.value(callee):
+        for value in map(_without_wrapping, names.value(callee)):
+            if _reads_from(value):
+                return True
+            if value is next and any(not _is_short(one) for argument in call[1][:1] for one in names.value(argument)):
+                return True
             code = _own_code(value)
             if code is not None and depth < _DEPTH_MAX:
                 inner = codes.look(code)
@@ -57,7 +62,32 @@ def _root(expression: Expression) -> Expression:
     return expression
 
 
+def _without_wrapping(value: Any) -> Any:
+    """What a partial calls."""
+    while type(value).__module__ == "functools" and type(value).__name__ == "partial":
+        value = value.func
+    return value
+
+
+def _reads_from(method: Any) -> bool:
+    """Whether it is a method that reads, bound to something that is no file."""
+    if type(method) not in _METHODS or getattr(method, "__name__", "") not in _READS:
+        return False
+    bound_to = method.__self__
+    return not (bound_to is None or isinstance(bound_to, type) or _is_file(bound_to))
+
+
+def _is_short(iterator: Any) -> bool:
+    """Whether it goes through what lies in memory, or counts."""
+    kind = type(iterator)
+    if kind.__module__ == "builtins":
+        return kind.__name__.endswith("iterator") and kind.__name__ != "callable_iterator"
+    return kind.__name__ == "count" or _is_file(iterator)
+
+
 def _own_code(value: Any) -> CodeType | None:
+    if type(value) in (types.MethodType, staticmethod, classmethod):
+        value = value.__func__
     return value.__code__ if type(value) is _FUNCTION and is_own(value.__code__.co_filename) else None
 
 

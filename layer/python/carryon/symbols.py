@@ -13,7 +13,7 @@ from .bytecode import Flow, Inner, effect, pops_and_pushes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
     Expression = tuple[Any, ...] | None
@@ -90,9 +90,23 @@ def called(one: Any, before: Stack) -> tuple[Expression, Stack] | None:
         return _at(before, arg + 3), before[len(before) - arg - 1 : -1]
     if name == "CALL_FUNCTION":
         return _at(before, arg + 1), before[len(before) - arg :]
-    if name in ("CALL_METHOD", "CALL_FUNCTION_KW"):
+    if name == "CALL_FUNCTION_KW":
+        return _at(before, arg + 2), before[len(before) - arg - 1 : -1]
+    if name == "CALL_METHOD":
         return _at(before, arg + 2), before[len(before) - arg :]
     return None
+
+
+def keywords(code: CodeType, flow: Flow, at: int, before: Stack) -> tuple[str, ...]:
+    """The names of the last arguments of a call."""
+    if flow.instructions[at].opname in ("CALL_KW", "CALL_FUNCTION_KW"):
+        top = before[-1] if before else None
+        return top[2] if top and top[0] == CONSTANT and isinstance(top[2], tuple) else ()
+    for one in flow.instructions[max(at - 3, 0) : at]:
+        if one.opname == "KW_NAMES":
+            names: tuple[str, ...] = code.co_consts[one.arg]
+            return names
+    return ()
 
 
 def _at(stack: Stack, depth: int) -> Expression:
@@ -220,7 +234,7 @@ class Names:
             for base in self.value(expression[1]):
                 for key in self.value(expression[2]):
                     return _item(base, key)
-        elif kind == CALL and self.value(expression[1]) == (globals,):
+        elif kind == CALL and any(value is globals for value in self.value(expression[1])):
             return (self.module,)
         return ()
 

@@ -31,6 +31,16 @@ logger = logging.getLogger("torn")
 class Session:
     current = None
 
+    def __lshift__(self, current):
+        Session.current = current
+
+    def __contains__(self, current):
+        Session.current = None
+
+    @property
+    def ended(self):
+        Session.current = None
+
     def work(self, event):
         for number in range(10**12):
             compute(number)
@@ -127,6 +137,38 @@ def with_finally(event):
     finally:
         lock.release()
     return number
+
+
+def with_class_manager(event):
+    with Locked():
+        for number in range(10**12):
+            compute(number)
+
+
+class Locked:
+    def __enter__(self):
+        lock.acquire()
+        return self
+
+    def __exit__(self, *error):
+        lock.release()
+
+
+def with_work_afterwards(event):
+    """What comes after it is told from what others have by what it works on."""
+    names, seen = set(), {}
+    try:
+        for number in range(10**12):
+            names.add(str(compute(number)))
+    finally:
+        logger.info("so far %d", len(names))
+    for name in sorted(names):
+        seen[name] = seen.get(name, 0) + 1
+    first, *others = sorted(seen.items())
+    share = sum(seen.values()) / len(seen)
+    body = json.dumps({"first": first, "others": [*others], "share": round(share, 2)}).encode("utf-8")
+    print("done", len(body), file=sys.stderr)
+    return {"body": body.decode(), "headers": {**event["names"]}, "many": len(body) > 100 and "a" in event["names"]}
 
 
 def with_manager(event):
@@ -240,6 +282,34 @@ def left_out_release_in_other_except(event):
     lock.release()
 
 
+def left_out_release_of_flag(event):
+    lock.acquire()
+    is_done = False
+    try:
+        for number in range(10**12):
+            compute(number)
+        is_done = True
+    finally:
+        if is_done:
+            lock.release()
+
+
+def left_out_release_of_result(event):
+    lock.acquire()
+    result = None
+    try:
+        for number in range(10**12):
+            compute(number)
+        result = number
+    finally:
+        let_go_after(result)
+
+
+def let_go_after(result):
+    if result is not None:
+        lock.release()
+
+
 def left_out_reset(event):
     global tenant
     tenant = "somebody"
@@ -302,6 +372,38 @@ def locked_badly():
     lock.acquire()
     yield
     lock.release()
+
+
+def left_out_of_class_manager(event):
+    with LockedBadly():
+        for number in range(10**12):
+            compute(number)
+
+
+class LockedBadly:
+    def __enter__(self):
+        lock.acquire()
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            lock.release()
+
+
+def left_out_of_stack(event):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(LockedBadly())
+        for number in range(10**12):
+            compute(number)
+
+
+def left_out_of_made_manager(event):
+    with made_badly():
+        for number in range(10**12):
+            compute(number)
+
+
+def made_badly():
+    return LockedBadly()
 
 
 def left_out_of_wrapper(event):
@@ -383,6 +485,124 @@ def release(one):
     one.release()
 
 
+def left_out_release_by_sorted(event):
+    lock.acquire()
+    for number in range(10**12):
+        compute(number)
+    sorted([lock], key=release)
+
+
+def left_out_reset_by_map(event):
+    rows.append(1)
+    for number in range(10**12):
+        compute(number)
+    list(map(rows.remove, list(rows)))
+
+
+def left_out_of_queue(event):
+    answers_of_turn().put("somebody's")
+    for number in range(10**12):
+        compute(number)
+    answers_of_turn().get()
+
+
+def answers_of_turn():
+    return answers
+
+
+def left_out_of_list(event):
+    numbers = numbers_with_lock_once()
+    next(numbers)
+    for number in range(10**12):
+        compute(number)
+    [*numbers]
+
+
+def left_out_of_sum(event):
+    numbers = numbers_with_lock_once()
+    next(numbers)
+    for number in range(10**12):
+        compute(number)
+    sum(numbers)
+
+
+def left_out_of_rest(event):
+    numbers = numbers_with_lock_once()
+    next(numbers)
+    for number in range(10**12):
+        compute(number)
+    for number in numbers:
+        compute(number)
+
+
+def numbers_with_lock_once():
+    lock.acquire()
+    yield 1
+    lock.release()
+
+
+def left_out_of_star(event):
+    numbers = numbers_with_lock_once()
+    next(numbers)
+    for number in range(10**12):
+        compute(number)
+    compute(*numbers)
+
+
+def left_out_of_own_class(event):
+    rows.append(1)
+    for number in range(10**12):
+        compute(number)
+    list(map(Emptied, [rows]))
+
+
+class Emptied:
+    def __init__(self, emptied):
+        emptied.clear()
+
+
+def left_out_of_operator(event):
+    session << "somebody"
+    for number in range(10**12):
+        compute(number)
+    session << None
+
+
+def left_out_of_in(event):
+    session << "somebody"
+    for number in range(10**12):
+        compute(number)
+    return 5 in session
+
+
+def left_out_of_property(event):
+    session << "somebody"
+    for number in range(10**12):
+        compute(number)
+    return session.ended
+
+
+session = Session()
+
+
+def left_out_print(event):
+    print("begins", file=listing)
+    for number in range(10**12):
+        compute(number)
+    print("ends", file=listing)
+
+
+class Listing:
+    def write(self, text):
+        if text == "begins":
+            rows.append(text)
+        if text == "ends":
+            rows.clear()
+
+
+listing = Listing()
+
+
 def called_back_by_sorted(event):
     sorted([1, 2], key=go_on)
 
@@ -438,6 +658,32 @@ def read_rows(event):
         far.send(b"somebody's\n")
     while row := stream.readline():
         compute(len(row))
+        time.sleep(0.001)
+
+
+def read_by_bound_method(event):
+    read_row = stream.readline
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while row := read_row():
+        compute(len(row))
+        time.sleep(0.001)
+
+
+def read_by_next(event):
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while True:
+        compute(len(next(stream)))
+        time.sleep(0.001)
+
+
+def read_by_partial(event):
+    read_row = functools.partial(near.recv, 11)
+    for number in range(2000):
+        far.send(b"somebody's\n")
+    while True:
+        compute(len(read_row()))
         time.sleep(0.001)
 
 
@@ -515,3 +761,21 @@ def compute_at_import():
 
 
 compute_at_import()
+
+
+def start_at_import():
+    if os.environ.get("START_AT_IMPORT"):
+        threading.Thread(target=echo, daemon=True).start()
+
+
+def echo():
+    while row := far.recv(100):
+        far.send(row)
+
+
+def start_and_count(event):
+    threading.Thread(target=echo, daemon=True).start()
+    count(event)
+
+
+start_at_import()
