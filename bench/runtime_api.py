@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 FUNCTIONS = Path(__file__).resolve().parent / "functions"
 _ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+# To whoever answers an invocation that the supervisor, or the runtime itself, has answered.
+_ANSWERED = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: 38\r\n\r\n"
+    b'{"errorType":"InvalidStateTransition"}'
+)
 _PATIENCE_S = 60
 _CORES = sorted(os.sched_getaffinity(0))
 
@@ -166,9 +171,12 @@ class Environment:
     def _wait_for_next(self) -> None:
         while self._waiting is None:
             connection, path, body = self._request()
-            if not path.endswith("/next"):
+            if path.endswith("/next"):
+                self._waiting = connection
+            elif self._number and f"/{self._number:012}/" in path.replace("-", "/"):
+                connection.sendall(_ANSWERED)
+            else:
                 raise RuntimeError(f"{path}: {body[:500]!r}")
-            self._waiting = connection
 
     def _request(self) -> tuple[socket.socket, str, bytes]:
         until = time.monotonic() + _PATIENCE_S
@@ -186,7 +194,12 @@ class Environment:
                     self._ready.unregister(source)
                     source.close()
                     continue
-                return (source, *_read_request(source, data))
+                request = _read_request(source, data)
+                if request is not None:
+                    return (source, *request)
+                # Whoever has sent it was killed.
+                self._ready.unregister(source)
+                source.close()
         raise TimeoutError("the runtime is silent")
 
 
@@ -200,9 +213,13 @@ def _on_another_core() -> Iterator[None]:
         os.sched_setaffinity(0, _CORES[:1])
 
 
-def _read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
+def _read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes] | None:
+    """Path and body of a request; None where it breaks off."""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(1 << 16)
+        part = connection.recv(1 << 16)
+        if not part:
+            return None
+        data += part
     head, body = data.split(b"\r\n\r\n", 1)
     size = 0
     for line in head.split(b"\r\n")[1:]:
@@ -212,7 +229,10 @@ def _read_request(connection: socket.socket, data: bytes) -> tuple[str, bytes]:
         elif name.lower() == b"expect":
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     while len(body) < size:
-        body += connection.recv(1 << 20)
+        part = connection.recv(1 << 20)
+        if not part:
+            return None
+        body += part
     return head.split()[1].decode(), body
 
 
