@@ -74,9 +74,8 @@ class Alarm:
         """
         shim = self._shim
         if is_first:
-            self._known = None
+            self._known = self._codes = self._found_at = None
             self._until = 0.0
-            self._found_at = None
             if shim.board is not None and shim.watchdog.has_signal():
                 shim.board.words[PHASE] = FIRED
         frames = proofs.stack(frame, shim.watchdog.caller)
@@ -220,7 +219,9 @@ class Alarm:
         known = self._settle_state(frame) if self._points is not None else None
         # After that: whoever counts references to code must not find ours.
         self._shim.stopped_how = self._judge(frame) if not self._shim.is_torn else trust.INTERRUPTED
-        self._codes = None
+        if self._codes is not None:
+            self._codes.budget.give_back()
+            self._codes = None
         return known
 
     def _settle_state(self, frame: FrameType) -> str | None:
@@ -245,6 +246,8 @@ class Alarm:
             self._points.stop()
         if self._turns is not None:
             self._turns.stop()
+        if self._codes is not None:
+            self._codes.budget.give_back()
 
     def _event(self) -> Any:
         """The event, where it travels as the handler has changed it."""

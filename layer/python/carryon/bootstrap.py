@@ -369,10 +369,15 @@ class Shim:
             from . import beginning
 
             return beginning.step_aside(self, Invocation(*received), reason)
+        self.stopped_how = ""
         if "asyncio.tasks" in sys.modules:
-            from . import tasks
+            self.tasks_before = ()
+            try:
+                from . import tasks
 
-            self.tasks_before = tasks.known()
+                self.tasks_before = tasks.known()
+            except Exception:
+                pass  # those of an earlier invocation are then this one's
         if self.board is not None:
             self.board.show(left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True

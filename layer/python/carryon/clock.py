@@ -13,7 +13,7 @@ def from_iso(text: str) -> int:
     """
     date, _, rest = text.partition("T")
     if not rest.endswith("Z"):
-        raise ValueError(text)
+        raise ValueError(f"not a time: {text!r}")
     year, month, day = date.split("-")
     return _seconds(year, int(month), day, rest[:-1].partition(".")[0])
 
@@ -26,7 +26,7 @@ def from_http(text: str) -> int:
     """
     _, day, month, year, time, zone = text.split()
     if zone != "GMT":
-        raise ValueError(text)
+        raise ValueError(f"not a time: {text!r}")
     return _seconds(year, _MONTHS.index(month) + 1, day, time)
 
 

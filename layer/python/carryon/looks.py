@@ -46,15 +46,20 @@ class Budget:
         self._collects = False
 
     def __enter__(self) -> None:
+        self._began_at = thread_time()
         # What a collection takes is not the search's, nor is the code that it may run.
         self._collects = gc.isenabled()
         gc.disable()
-        self._began_at = thread_time()
 
     def __exit__(self, *_: object) -> None:
         self._spent_s += thread_time() - self._began_at
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Have garbage collected again; once more where that has failed."""
         if self._collects:
             gc.enable()
+        self._collects = False
 
     def afford(self, size: int) -> None:
         """Go on with so many bytes of code.

@@ -66,7 +66,8 @@ def verdict(shim: Shim, failure: BaseException | None, is_at_work: bool) -> tupl
     fired = shim.watchdog.fired
     if failure is None or fired is None or failure is not fired():
         return REPLACED, SWALLOWED if failure is None else ANOTHER_ERROR
-    return (KEPT if shim.stopped_how == BOUNDARY else REPLACED), shim.stopped_how
+    # Where it is not known, looking has failed.
+    return (KEPT if shim.stopped_how == BOUNDARY else REPLACED), shim.stopped_how or NOT_LOOKED_AT
 
 
 def load_is_too_slow(load_ms: int, left_ms: int) -> bool:

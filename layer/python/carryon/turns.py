@@ -139,11 +139,11 @@ class Turns:
 
     def stop(self) -> None:
         """Wait no more."""
-        stepper, self._stepper = self._stepper, None
         self._wanted = {}
         self._leaving_at = self._codes = None
-        if stepper is not None:
-            stepper.stop()
+        if self._stepper is not None:
+            self._stepper.stop()
+            self._stepper = None
 
     def _reached(self, frame: FrameType, offset: int) -> None:
         if self._dog.shields or self._dog.is_busy:
@@ -151,11 +151,15 @@ class Turns:
         self._dog.is_busy = True
         try:
             is_time = self._is_time(frame, offset)
-        except Exception:
-            self.stop()
-            is_time = False
-        finally:
             self._dog.is_busy = False
+        except Exception:
+            self._dog.is_busy = False
+            self.stop()
+            return
+        except BaseException:
+            # Of another signal's handler, which was called here.
+            self._dog.is_busy = False
+            raise
         if is_time:
             self.stop()
             self._dog.leave(frame)
