@@ -81,7 +81,7 @@ run_pytest() {
     shift
     run_build
     # Tests wait far more than they compute: three of four workers do at any moment.
-    local workers=$(($(nproc) * 4))
+    local workers=$(($(nproc) * 7 / 2))
     timeout --foreground --signal INT --kill-after 1m "$limit" \
         "$VENV_PYTHON" -m pytest --numprocesses "$workers" --dist loadgroup "$@"
 }
