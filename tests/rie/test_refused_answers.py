@@ -54,7 +54,7 @@ def test_a_process_that_has_answered_by_itself_goes_on(edge_runtime, layer, lamb
                 wait_until(lambda: len(answers) == 2, 20, "nobody else has answered")
 
     runtime_api.before_answer = be_late
-    env = continuing(lambda_api, CARRYON_NEXT_WRAPPER=runtime_api.wrapper(tmp_path))
+    env = continuing(lambda_api, CARRYON_NEXT_WRAPPER=runtime_api.wrapper(tmp_path), CARRYON_PROCESS="keep")
     with Emulator(edge_runtime, FUNCTIONS, "work.handler", layer=layer, env=env, timeout_s=2) as function:
         runtime_api.upstream = function.runtime_port
         before = function.invoke({"do": "finish"})

@@ -174,16 +174,15 @@ def test_an_import_is_never_interrupted(python, layer):
     assert before["pid"] != after["pid"]
 
 
-def test_a_process_that_no_other_can_replace_begins_anew(edge_runtime, layer, tmp_path):
-    """Without a supervisor, which a part of the layer that is missing stands for: by an exec of its own command."""
+def test_a_process_that_no_other_can_replace_is_kept_and_the_line_says_so(newest_runtime, layer, tmp_path):
+    """Without a supervisor, which another part of the layer that is missing stands for."""
     damaged = Path(shutil.copytree(layer, tmp_path / "layer"))
     for part in damaged.rglob("standby.*"):
         part.unlink()
-    with Emulator(edge_runtime, FUNCTIONS, "torn.handler", layer=damaged, timeout_s=1) as function:
-        for do, expected in (("left_out_release", "replaced"), ("count", "kept"), ("left_out_release", "replaced")):
-            line, is_same = interrupt(function, do=do)
-            assert (line["process"], is_same) == (expected, True), line
-    assert function.leftovers == []
+    with Emulator(newest_runtime, FUNCTIONS, "torn.handler", layer=damaged, timeout_s=1) as function:
+        line, is_same = interrupt(function, do="wait")
+
+    assert (line["process"], line["process_why"], is_same) == ("kept", "no_supervisor", True)
 
 
 def test_what_was_printed_and_answered_comes_before_the_end_of_the_process(newest_runtime, layer, lambda_api):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.functions import FUNCTIONS
 
+from .conftest import TIMEOUT_S
+
 LAST = 60
 
 
@@ -18,6 +20,7 @@ def test_a_chain_of_the_functions_own_or_of_ours_writes_each_item_once(do, margi
         "CARRYON_MARGIN": margin,
         "CARRYON_STATE": "position=CURRENT_STATE",
         "OWN_LIMIT_S": "1",
+        "PAUSE_S": str(0.05 * TIMEOUT_S / 3),
         "CARRYON_MAX_HOPS": "100",
     }
     function = make_function("self_invoking.handler", FUNCTIONS, env=env)

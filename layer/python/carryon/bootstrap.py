@@ -233,13 +233,10 @@ class Shim:
         if self.board is not None:
             put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
-        if self.is_spent:
+        if self.is_spent and self.board is not None:
             from . import ending
 
-            if self.board is not None:
-                ending.wait_for_end(self.board)
-            self.is_spent = False
-            ending.begin_anew()
+            ending.wait_for_end(self.board)
         if self.board_is_used:
             self.board_is_used = False
             self.own_calls = None

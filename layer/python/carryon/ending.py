@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 Ending = namedtuple("Ending", "invocation event context started_at result failure")
 
 _IN_LOG = 12
-_SIGKILL = 9
 _POLL_S = 0.01
 _END_WITHIN_S = 1.0
 
@@ -190,19 +189,6 @@ def wait_for_end(board: on_board.Board) -> NoReturn:
     while True:
         board.wake_supervisor()
         time.sleep(_END_WITHIN_S)
-
-
-def begin_anew() -> None:
-    """Begin anew in this process, whose answer was posted, where nobody can replace it; returns only if that fails."""
-    try:
-        from . import processes, supervision
-
-        if supervision.begin_anew is not None:
-            _flush()
-            processes.send(processes.descendants(os.getpid()), _SIGKILL)
-            supervision.begin_anew()
-    except Exception:
-        pass  # it goes on as it is
 
 
 def _flush() -> None:

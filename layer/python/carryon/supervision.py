@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     # has to wait for, and why there is no board where there should be one. Returns in each runtime process.
     Divide = Callable[[], tuple[Board | None, Standby | None, str]]
 
-# Execs the runtime's command anew in this process, where there is no supervisor that could replace it; None where that
-# would not help: beside a supervisor, and in a worker of a runtime that forks its own. Returns only if it is refused.
-begin_anew: Callable[[], object] | None = None
-
 _CHILD_FIRST_S = 0.05
 _LOAD_AGAIN_S = (0.05, 0.2)
 # The variable by which it is seen whether the environment at the start is still told.
@@ -44,7 +40,6 @@ def plan(settings: Settings, facts: str | None, command: list[str], launcher: st
         command: what launch.py has got.
         launcher: path of launch.py.
     """
-    global begin_anew
     if "AWS_LAMBDA_MAX_CONCURRENCY" in os.environ:
         # The runtime forks workers of its own, which one board cannot serve.
         return lambda: (None, None, "")
@@ -54,19 +49,11 @@ def plan(settings: Settings, facts: str | None, command: list[str], launcher: st
         attached = apart.attach(facts)
         return lambda: attached
     words = list(sys.orig_argv)
-    begin_anew = partial(_exec, words)
     start_anew = partial(_start_anew, command, launcher, words, list(sys.path))
     if _has_threads():
         reason = start_anew()
         return lambda: (None, None, reason)
     return partial(_divide, settings, list(sys.path), start_anew)
-
-
-def _exec(words: list[str]) -> None:
-    import posix
-
-    # Not os.execve, for which a tool may have put another in its place.
-    posix.execve(sys.executable, words, environment_at_start())
 
 
 def _start_anew(command: list[str], launcher: str, words: list[str], path: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import margins, supervision
+from . import margins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def verdict(shim: Shim, failure: BaseException | None, is_at_work: bool) -> tupl
         failure: what the handler has raised, None where it has returned.
         is_at_work: something that it has started goes on.
     """
-    if shim.board is None and supervision.begin_anew is None:
+    if shim.board is None:
         return KEPT, NO_SUPERVISOR
     if is_at_work:
         return REPLACED, LEFT_RUNNING

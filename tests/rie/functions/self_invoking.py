@@ -41,7 +41,7 @@ def carry_on(**more):
 def work(goes_on=lambda: True):
     global position
     while position < LAST and goes_on():
-        time.sleep(0.05)
+        time.sleep(float(os.environ.get("PAUSE_S", "0.05")))
         print(f"item {position}", flush=True)
         position += 1
     return position
