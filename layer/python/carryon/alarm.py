@@ -149,7 +149,7 @@ class Alarm:
     def _judge(self, frame: FrameType) -> str:
         """How the exception stops the function there; one of the words of trust.py."""
         shim = self._shim
-        if shim.settings.process != trust.SAFE:
+        if shim.settings.process != trust.SAFE or shim.board is None:
             return trust.INTERRUPTED
         frames = proofs.stack(frame, shim.watchdog.caller)
         if trust.is_importing(frames):

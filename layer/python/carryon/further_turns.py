@@ -26,8 +26,6 @@ _DEPTH_MAX = 3
 _NAMES = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "DELETE_NAME")
 _CELLS = ("STORE_DEREF", "DELETE_DEREF")
 _ATTRIBUTES = ("STORE_ATTR", "DELETE_ATTR")
-# Where the place of what is changed lies on the stack.
-_SUBSCRIPTS = {"STORE_SUBSCR": 2, "DELETE_SUBSCR": 2, "STORE_SLICE": 3}
 
 
 class Carried:
@@ -83,19 +81,15 @@ def _writes(codes: Codes, look: Look, at: int, names: Names, carried: Carried, d
     if name.startswith(_CELLS):
         return one.argval not in look.code.co_cellvars
     if name.startswith(_ATTRIBUTES):
-        return not _is_free(_at(stack, 1), names, carried)
-    if name in _SUBSCRIPTS:
-        return not _is_free(_at(stack, _SUBSCRIPTS[name]), names, carried)
+        return not _is_free(symbols.at_depth(stack, 1), names, carried)
+    if name in symbols.SUBSCRIPTS:
+        return not _is_free(symbols.at_depth(stack, symbols.SUBSCRIPTS[name]), names, carried)
     if name.startswith("INPLACE_") or name == "BINARY_OP" and one.argrepr.endswith("="):
-        left = _at(stack, 2)
+        left = symbols.at_depth(stack, 2)
         changes = any(type(value) not in FIXED for value in names.value(left))
         return changes and not _is_free(left, names, carried)
     call = symbols.called(one, stack)
     return call is not None and call[0] is not None and _call_writes(codes, look, call[0], names, carried, depth)
-
-
-def _at(stack: symbols.Stack, depth: int) -> Expression:
-    return stack[-depth] if len(stack) >= depth else None
 
 
 def _is_free(expression: Expression, names: Names, carried: Carried) -> bool:

@@ -85,8 +85,6 @@ _MAY_DO_ANYTHING = (
     "BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH", "LOAD_SPECIAL", "YIELD_", "SEND",
     "GET_AWAITABLE", "GET_ANEXT", "GET_AITER", "IMPORT_STAR",
 )  # fmt: skip
-# Where the place of what is changed lies on the stack.
-_SUBSCRIPTS = {"STORE_SUBSCR": 2, "DELETE_SUBSCR": 2, "STORE_SLICE": 3}
 
 
 def matters(codes: Codes, look: Look, at: int, names: Names, depth: int) -> bool:
@@ -95,10 +93,10 @@ def matters(codes: Codes, look: Look, at: int, names: Names, depth: int) -> bool
     name = one.opname
     if name.startswith(_KEEPS) or name.startswith(_MAY_DO_ANYTHING):
         return True
-    if name in _SUBSCRIPTS:
-        return not is_own_object(_at(stack, _SUBSCRIPTS[name]), names)
+    if name in symbols.SUBSCRIPTS:
+        return not is_own_object(symbols.at_depth(stack, symbols.SUBSCRIPTS[name]), names)
     if name.startswith("INPLACE_") or (name == "BINARY_OP" and one.argrepr.endswith("=")):
-        left = _at(stack, 2)
+        left = symbols.at_depth(stack, 2)
         return not (is_own_object(left, names) or any(type(value) in FIXED for value in names.value(left)))
     call = symbols.called(one, stack)
     is_harmless = partial(_is_harmless, codes, depth=depth + 1)
@@ -118,10 +116,6 @@ def _is_called_back(codes: Codes, names: Names, argument: Expression) -> bool:
         callable(value) and not isinstance(value, type) and not _is_harmless(codes, value, _DEPTH_MAX - 1)
         for value in names.value(argument)
     )
-
-
-def _at(stack: symbols.Stack, depth: int) -> Expression:
-    return stack[-depth] if len(stack) >= depth else None
 
 
 def is_own_object(expression: Expression, names: Names) -> bool:

@@ -34,6 +34,8 @@ _SELF = (SELF,)
 _NULL_IS_ABOVE = sys.version_info >= (3, 13)
 _HAS_NULL_BELOW = (3, 11) <= sys.version_info < (3, 13)
 _DEPTH_MAX = 12
+# Of what stores or deletes an item: where the object that is changed lies on the stack.
+SUBSCRIPTS = {"STORE_SUBSCR": 2, "DELETE_SUBSCR": 2, "STORE_SLICE": 3}
 
 
 def stacks(flow: Flow) -> list[Stack]:
@@ -78,22 +80,22 @@ def called(one: Any, before: Stack) -> tuple[Expression, Stack] | None:
     """What a call calls, and with what; None where the instruction is no call."""
     name, arg = one.opname, one.arg or 0
     if name == "CALL_FUNCTION_EX":
-        return _at(before, pops_and_pushes(one)[0] - _HAS_NULL_BELOW), ()
+        return at_depth(before, pops_and_pushes(one)[0] - _HAS_NULL_BELOW), ()
     if name == "CALL":
-        lower, upper = _at(before, arg + 2), _at(before, arg + 1)
+        lower, upper = at_depth(before, arg + 2), at_depth(before, arg + 1)
         arguments = before[len(before) - arg :]
         if lower == _NULL:
             return upper, arguments
         # Comprehensions get what they go through in the place of a method's object.
         return lower, arguments if upper in (_NULL, _SELF, None) else (upper, *arguments)
     if name == "CALL_KW":
-        return _at(before, arg + 3), before[len(before) - arg - 1 : -1]
+        return at_depth(before, arg + 3), before[len(before) - arg - 1 : -1]
     if name == "CALL_FUNCTION":
-        return _at(before, arg + 1), before[len(before) - arg :]
+        return at_depth(before, arg + 1), before[len(before) - arg :]
     if name == "CALL_FUNCTION_KW":
-        return _at(before, arg + 2), before[len(before) - arg - 1 : -1]
+        return at_depth(before, arg + 2), before[len(before) - arg - 1 : -1]
     if name == "CALL_METHOD":
-        return _at(before, arg + 2), before[len(before) - arg :]
+        return at_depth(before, arg + 2), before[len(before) - arg :]
     return None
 
 
@@ -109,7 +111,8 @@ def keywords(code: CodeType, flow: Flow, at: int, before: Stack) -> tuple[str, .
     return ()
 
 
-def _at(stack: Stack, depth: int) -> Expression:
+def at_depth(stack: Stack, depth: int) -> Expression:
+    """What lies there, 1 being the top; None where there is nothing."""
     return stack[-depth] if 0 < depth <= len(stack) else None
 
 
@@ -127,7 +130,7 @@ def _step(one: Any, before: Stack) -> Stack:
     elif name == "PUSH_NULL":
         return (*before, _NULL)
     elif name in ("COPY", "DUP_TOP"):
-        return (*before, _at(before, one.arg or 1))
+        return (*before, at_depth(before, one.arg or 1))
     elif name == "DUP_TOP_TWO":
         return (*before, *before[-2:])
     elif name in ("SWAP", "ROT_TWO", "ROT_THREE", "ROT_FOUR", "ROT_N"):
@@ -140,7 +143,7 @@ def _step(one: Any, before: Stack) -> Stack:
         kind = ITEM if name == "BINARY_SUBSCR" or one.argrepr == "[]" else RESULT
         return (*before[:-2], (kind, *before[-2:]) if _is_shallow(before[-2]) else None)
     elif name == "BINARY_SLICE":
-        return (*before[:-3], (SLICE, _at(before, 3)))
+        return (*before[:-3], (SLICE, at_depth(before, 3)))
     elif name == "SET_FUNCTION_ATTRIBUTE":
         return (*before[:-2], top)
     elif name in ("BEFORE_WITH", "BEFORE_ASYNC_WITH", "SETUP_WITH", "SETUP_ASYNC_WITH"):
