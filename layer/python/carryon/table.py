@@ -16,6 +16,7 @@ OF_CHAIN = -1
 
 # What a hop's item is known again by.
 _SAME = ("status", "owner", "attempt", "token", "lease_until_ms")
+_CHANGED = {"ConditionalCheckFailedException", "ConditionalCheckFailed"}
 # Why a transaction may be refused that will succeed later.
 _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
@@ -81,17 +82,17 @@ class Table:
             steps.append({"ConditionCheck": {"TableName": self._name, "Key": _key(while_same), **_same(while_same)}})
         if together_with is not None:
             steps.append({"Update": self._update(*together_with)})
-        exceptions = self._client.exceptions
         try:
             if len(steps) == 1:
                 attempts.call(self._client.put_item, until_ms, **put)
             else:
                 attempts.call(self._client.transact_write_items, until_ms, TransactItems=steps)
-        except exceptions.ConditionalCheckFailedException:
-            raise Changed from None
-        except exceptions.TransactionCanceledException as error:
-            reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-            if "ConditionalCheckFailed" in reasons or reasons & _PASSING and attempts.pause(0, until_ms):
+        except Exception as error:
+            # By its code: threads that ask a client for its exceptions at the same time are given different classes.
+            response = getattr(error, "response", {})
+            codes = {response.get("Error", {}).get("Code")}
+            codes.update(reason.get("Code") for reason in response.get("CancellationReasons", ()))
+            if codes & _CHANGED or codes & _PASSING and attempts.pause(0, until_ms):
                 raise Changed from None
             raise
 
