@@ -11,7 +11,7 @@ import carryon
 from . import margins, proofs, stepping, trust
 from .board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
 from .handlers import better_place
-from .leftovers import is_own
+from .own_code import is_own
 from .progress import BOUNDARY, EARLIER, WHOLE, NotCarried
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ import builtins
 import sys
 import types
 
-from .leftovers import is_own
+from .own_code import is_own
 from .symbols import ATTRIBUTE, CALL, attribute
 
 TYPE_CHECKING = False

@@ -12,6 +12,7 @@ import carryon
 from . import answers, delivery, handover, margins, trust
 from . import board as on_board
 from .invocation import arrived
+from .own_code import is_own, own_frames
 from .progress import EARLIER, reason_not_carried
 from .stepping import SUSPENDS
 
@@ -235,8 +236,6 @@ def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
     in_s = shim.own_alarm_in_s
     if in_s is None or not 0 < in_s * 1000 < shim.margin_ms or not shim.settings.to:
         return
-    from .leftovers import is_own
-
     # Vendors' layers have one each.
     if not is_own(shim.own_alarm_file):
         return
@@ -282,13 +281,6 @@ def _stack_lines(shim: Shim) -> list[str]:
 def _stopped_at(shim: Shim) -> list[str]:
     """The function's own innermost frames, or whatever frames there are where none is its own."""
     return own_frames([(code.co_filename, line, code.co_name) for code, line in shim.stack])
-
-
-def own_frames(frames: list[tuple[str, int, str]]) -> list[str]:
-    """Of frames (file, line, function), innermost first, those of the task folder as FILE:LINE FUNCTION, or all."""
-    task_root = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd()) + "/"
-    own = [frame for frame in frames if frame[0].startswith(task_root)]
-    return [f"{file.removeprefix(task_root)}:{line} {name}" for file, line, name in (own or frames)[:_IN_LOG]]
 
 
 def _process_facts() -> dict[str, int]:

@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from _thread import get_ident
-from functools import cache
 
 from . import processes, tasks, waits
 from .board import COURIER, STANDBY
+from .own_code import is_own, is_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from .board import Board
 
-# By file, the functions that wait in an executor's thread for work, and do it.
-_WORKERS = (("/concurrent/futures/thread.py", "_worker"), ("/multiprocessing/pool.py", "worker"))
-WORKERS = tuple(file for file, _ in _WORKERS)
 # Modules in which a thread waits for what others do, not for an answer.
 _IDLE = ("/threading.py", "/queue.py", "/selectors.py")
 # Of the start times in /proc.
@@ -77,11 +74,6 @@ def _threads(since: float, of_load: Collection[int]) -> Iterator[str]:
             yield f"thread {thread.name}"
 
 
-def is_worker(frame: FrameType) -> bool:
-    code = frame.f_code
-    return any(code.co_name == name and code.co_filename.endswith(file) for file, name in _WORKERS)
-
-
 def _is_idle(frame: FrameType, task: str) -> bool:
     """Whether a thread waits for other threads, for one of several things to happen, or for a time."""
     return frame.f_code.co_filename.endswith(_IDLE) or waits.is_asleep(task)
@@ -91,30 +83,6 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
-
-
-def is_own(file: str) -> bool:
-    """Whether a file is the function's own code, and not of a library that was packed with it."""
-    root = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd()).rstrip("/") + "/"
-    if not file.startswith(root) or "/site-packages/" in file:
-        return False
-    top = file[len(root) :].partition("/")[0]
-    return top not in _packed_libraries(root)
-
-
-@cache
-def _packed_libraries(root: str) -> set[str]:
-    """Top-level names in the task folder that pip has put there."""
-    names: set[str] = set()
-    for entry in os.listdir(root):
-        if entry.endswith(".dist-info"):
-            try:
-                with open(f"{root}{entry}/RECORD", "rb") as record:
-                    tops = {line.partition(b",")[0].partition(b"/")[0] for line in record}
-            except OSError:
-                continue
-            names.update(top.decode("utf-8", "replace") for top in tops)
-    return names
 
 
 def _tasks(before: Collection[Any]) -> Iterator[str]:

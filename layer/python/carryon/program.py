@@ -7,7 +7,7 @@ import sys
 
 from . import loops, touches
 from .bytecode import Flow
-from .leftovers import is_own
+from .own_code import is_own
 from .snapshots import read
 
 TYPE_CHECKING = False

@@ -26,8 +26,8 @@ from .board import (
     STATE_IS_NEW,
     UNANSWERED,
 )
-from .ending import own_frames
 from .invocation import outline_of, read
+from .own_code import own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from _thread import _count, get_ident
 from collections import namedtuple
 
 from . import TimeIsUp
+from .own_code import WORKERS, is_own, is_worker
 from .snapshots import TRACERS, forget
 
 TYPE_CHECKING = False
@@ -58,8 +59,6 @@ def _nobody_shares() -> bool:
     del threads[get_ident()]
     if not threads:
         return True
-    from .leftovers import is_worker
-
     for innermost in threads.values():
         # An executor's that waits for work: what gives it some is noticed.
         at: FrameType | None = innermost if not is_worker(innermost) else None
@@ -72,18 +71,12 @@ def _nobody_shares() -> bool:
 
 
 def _works_for_function(file: str) -> bool:
-    from .leftovers import is_own
-
     return file.endswith(_executors()) or is_own(file)
 
 
 def _executors() -> tuple[str, ...]:
     """The files of executors; none where there is no thread but this one."""
-    if not _count():
-        return ()
-    from .leftovers import WORKERS
-
-    return WORKERS
+    return WORKERS if _count() else ()
 
 
 # Neither keeps a code object: whoever counts references to them must find none of ours.

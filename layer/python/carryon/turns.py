@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from . import stepping
 from .handlers import in_turn
-from .leftovers import is_own
 from .looks import is_plain_call
 from .loops import conditions
+from .own_code import is_own
 from .skipping import does_something, leaves_nothing_out
 
 TYPE_CHECKING = False

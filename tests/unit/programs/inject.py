@@ -30,7 +30,7 @@ KINDS = (RecursionError, MemoryError, OSError, ImportError)
 ONLY = {
     "bootstrap": {"_put_off", "_capture", "_get_alarm", "_call_off", "_note_where", "_note_swallowed", "_error"},
     "ending": {"_say_own_alarm"},
-    "leftovers": {"is_own", "is_worker"},
+    "own_code": {"is_own", "is_worker"},
     "progress": {"keep_state", "_keep", "_put", "_encode"},
 }
 MODULES = {
@@ -44,7 +44,7 @@ MODULES = {
     "further_turns",
     "handlers",
     "harmless",
-    "leftovers",
+    "own_code",
     "looks",
     "loops",
     "program",
