@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import carryon
 from carryon import board as boards
-from carryon import progress, watchdog
+from carryon import left_progress, progress, watchdog
 from carryon.batch import Batch
 from carryon.settings import parse
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_is_on_the_board_when_the_call_returns():
     run = progress.Run(one, {"each": {"0": 4}})
     run.checkpoint([1])
 
-    assert json.loads(progress.read(one.board)) == {"each": {"0": 4}, "checkpoint": [1]}
+    assert json.loads(left_progress.read(one.board)) == {"each": {"0": 4}, "checkpoint": [1]}
     assert one.board_is_used
 
 
@@ -104,10 +104,10 @@ def test_a_state_that_cannot_travel_is_known_to_the_supervisor_too():
     run = progress.Run(one, {"state": {"a": 0}, "checkpoint": 1})
     for _ in run.each("ab"):
         pass
-    run.keep_state(progress.NotCarried("no: \udcff"))
+    run.keep_state(left_progress.NotCarried("no: \udcff"))
 
-    assert isinstance(run.progress(), progress.NotCarried)
-    assert str(progress.read(one.board)) == "no: ?"
+    assert isinstance(run.progress(), left_progress.NotCarried)
+    assert str(left_progress.read(one.board)) == "no: ?"
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_what_was_kept_goes_out_in_the_place_of_a_state_that_cannot_travel(keep,
     run = progress.Run(one, {})
     if is_first:
         keep(run)
-    run.keep_state(progress.NotCarried("no"))
+    run.keep_state(left_progress.NotCarried("no"))
     if not is_first:
         keep(run)
 
-    for found in (run.progress(), progress.read(one.board)):
+    for found in (run.progress(), left_progress.read(one.board)):
         reason = {} if "state" in kept and not is_first else {"not_carried": "no"}
         assert json.loads(found) == {**kept, **reason}
-        assert progress.reason_not_carried(found) == reason
+        assert left_progress.reason_not_carried(found) == reason
 
 
 def test_each_travels_as_it_was_when_the_variables_were_captured():
@@ -148,7 +148,7 @@ def test_each_travels_as_it_was_when_the_variables_were_captured():
             break
 
     assert json.loads(run.progress()) == {"each": {"0": 4}, "state": {"a": 4}}
-    assert json.loads(progress.read(one.board)) == {"each": {"0": 4}, "state": {"a": 4}}
+    assert json.loads(left_progress.read(one.board)) == {"each": {"0": 4}, "state": {"a": 4}}
 
 
 def header(code):
@@ -269,8 +269,8 @@ def test_a_batch_knows_which_of_its_records_are_finished():
         if record["n"] == 3:
             break
 
-    assert json.loads(run.progress())[progress.RECORDS] == "5"
-    assert json.loads(progress.read(one.board))[progress.RECORDS] == "5"
+    assert json.loads(run.progress())[left_progress.RECORDS] == "5"
+    assert json.loads(left_progress.read(one.board))[left_progress.RECORDS] == "5"
 
 
 def test_a_record_that_is_given_back_is_not_finished():
@@ -283,11 +283,11 @@ def test_a_record_that_is_given_back_is_not_finished():
         if record["n"] == 1:
             run.give_back(record)
     run.give_back({"n": 2})
-    assert json.loads(progress.read(one.board))[progress.RECORDS] == "d"
+    assert json.loads(left_progress.read(one.board))[left_progress.RECORDS] == "d"
 
     run.give_back(records[3])
 
-    assert json.loads(progress.read(one.board))[progress.RECORDS] == "5"
+    assert json.loads(left_progress.read(one.board))[left_progress.RECORDS] == "5"
 
 
 def test_a_record_that_is_begun_again_is_not_finished():
@@ -301,7 +301,7 @@ def test_a_record_that_is_begun_again_is_not_finished():
     again = run.each(records)
     next(again)
 
-    assert json.loads(progress.read(one.board))[progress.RECORDS] == "0"
+    assert json.loads(left_progress.read(one.board))[left_progress.RECORDS] == "0"
 
 
 def test_without_the_layer_everything_works_in_this_process():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.progress import NotCarried
+from carryon.left_progress import NotCarried
 from carryon.settings import parse
 from carryon.state import LARGEST, LARGEST_IN_BUCKET, State
 

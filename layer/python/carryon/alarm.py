@@ -11,8 +11,8 @@ import carryon
 from . import margins, proofs, stepping, trust
 from .board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
 from .handlers import better_place
+from .left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
 from .own_code import is_own
-from .progress import BOUNDARY, EARLIER, WHOLE, NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import carryon
 
 from . import answers, ends, handover, margins
 from .invocation import arrived
-from .progress import NotCarried, Run
+from .left_progress import NotCarried
+from .progress import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import carryon
 from . import answers, delivery, handover, margins, trust
 from . import board as on_board
 from .invocation import arrived
+from .left_progress import EARLIER, reason_not_carried
 from .own_code import is_own, own_frames
-from .progress import EARLIER, reason_not_carried
 from .stepping import SUSPENDS
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .bootstrap import Shim
     from .invocation import Invocation
-    from .progress import NotCarried
+    from .left_progress import NotCarried
 
 # How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
 Ending = namedtuple("Ending", "invocation event context started_at result failure")

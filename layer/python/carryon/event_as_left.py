@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from .invocation import facts, outline_of, read
-from .progress import NotCarried
+from .left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from . import board as on_board
 from .delivery import Order
 from .envelope import PROGRESS, wrap
 from .invocation import position
-from .progress import RECORDS, NotCarried
+from .left_progress import RECORDS, NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from itertools import islice
 
 from .board import COMPLETE
 from .envelope import PROGRESS
+from .left_progress import NOT_CARRIED, RECORDS, NotCarried, refused
 from .watchdog import OFF
 
 TYPE_CHECKING = False
@@ -19,47 +20,13 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
-    from .board import Board
     from .bootstrap import Shim
     from .watchdog import Watchdog
 
-# What is known of the state that travels: it was captured at the end of a turn of a loop; nothing has touched it since
-# one; it is an earlier one.
-BOUNDARY, WHOLE, EARLIER = "boundary", "whole", "earlier"
-
 _MAX = 6 << 20
-
-# Which records of a batch are finished, as Batch has it in hexadecimal, and why the state is not the last one; they
-# stay in this invocation.
-RECORDS = "records"
-NOT_CARRIED = "not_carried"
 
 # FOR_ITER with the prefixes and caches that it may have; no second one can follow as soon.
 _HEADER_SIZE = 8
-
-# No JSON begins with it.
-_REFUSAL = b"!"
-
-
-class NotCarried(Exception):
-    """A value that cannot travel; the text names the variable and says why."""
-
-
-def read(board: Board) -> bytes | NotCarried | None:
-    """What a Run left on the board: JSON of its parts, or why there is none; None where it left nothing."""
-    kept = board.state()
-    if kept is not None and kept.startswith(_REFUSAL):
-        return NotCarried(kept[len(_REFUSAL) :].decode("utf-8", "replace"))
-    return kept
-
-
-def reason_not_carried(progress: bytes | NotCarried | None) -> dict[str, str]:
-    """What a log line says of progress that is not the last one, as the variables could not travel in the end."""
-    if isinstance(progress, bytes) and NOT_CARRIED.encode() in progress:
-        members = json.loads(progress)
-        if NOT_CARRIED in members:
-            return {NOT_CARRIED: members[NOT_CARRIED]}
-    return {}
 
 
 class Run:
@@ -168,7 +135,7 @@ class Run:
             self._keep("state", state)
         else:
             self._refusal = state
-            self._put(self._encode() if self._has_kept else _REFUSAL + str(state).encode("utf-8", "replace"))
+            self._put(self._encode() if self._has_kept else refused(state))
 
     def _finished_at(self, frame: FrameType, offset: int) -> dict[str, int]:
         """What counts as finished where the frame is about to ask for the next item, and has not yet."""

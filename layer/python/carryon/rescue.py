@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from . import closing, crash, delivery, handover, jobs, margins, processes, progress, runtime_api, stacks
+from . import closing, crash, delivery, handover, jobs, left_progress, margins, processes, runtime_api, stacks
 from .board import (
     ACCEPTED,
     ALARM_AT_MS,
@@ -150,7 +150,7 @@ class Rescue:
         text = crash.exit_error(status)
         stack = self._stack()
         fields = {**self._times(invocation), "stopped_at": own_frames(self._frames()), **known}
-        fields.update(progress.reason_not_carried(progress.read(self._board)))
+        fields.update(left_progress.reason_not_carried(left_progress.read(self._board)))
         metrics = {"Crashed": (1, "Count")}
         message = f"The process died: {text.rpartition('error: ')[2]}"
         handover.say(self._settings, "crashed", "ERROR", message, invocation, fields, metrics)
@@ -179,7 +179,7 @@ class Rescue:
     def _hand_over(self, invocation: Invocation, event: Any, crashes: int = 0) -> Any:
         """Deliver the continuation and return the answer; raises Failure where there is none."""
         board = self._board
-        kept = progress.read(board)
+        kept = left_progress.read(board)
         left_ms, margin_ms = board.span()
         where = "".join(f" in {place}" for place in own_frames(self._frames())[:1])
         time_is_up = f"Time was up{where}, {margin_ms} ms before the deadline"
@@ -274,10 +274,10 @@ class Rescue:
             "stage": _STAGES[phase],
             "stopped_at": own_frames(self._frames()),
             "processes_left": others,
-            **progress.reason_not_carried(progress.read(self._board)),
+            **left_progress.reason_not_carried(left_progress.read(self._board)),
         }
         if phase != HANDED and (self._settings.state or self._settings.event_as_left):
-            fields["state"] = progress.EARLIER
+            fields["state"] = left_progress.EARLIER
         metrics: dict[str, tuple[float, str]] = {"Rescued": (1, "Count")}
         if phase != HANDED:
             metrics["TimeIsUp"] = (1, "Count")

@@ -7,7 +7,7 @@ import json
 import sys
 
 from .first_values import FirstValues
-from .progress import NotCarried
+from .left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
