@@ -11,7 +11,7 @@ import time
 from functools import partial
 from importlib import import_module
 
-from . import closing, delivery, ending, envelope, handover, margins
+from . import closing, delivery, ending, envelope, handover, margins, recording
 from .board import ACCEPTED, ATTENDED
 from .invocation import Invocation
 from .keys import Keys
@@ -77,7 +77,7 @@ def _open(shim: Shim, client: Any, handler: Handler, invocation: Invocation, ope
             carried, raw = {**stored[0], "parcel": carried["parcel"]}, stored[1]
         opened = {**carried, **verdict.details}, raw
     invocation = invocation._replace(carried=opened[0] if opened else None)
-    return closing.bracket(shim, handler, invocation, partial(_encode, client)), opened
+    return recording.bracket(shim, handler, invocation, partial(_encode, client)), opened
 
 
 def _encode(client: Any, answer: Any) -> str:
