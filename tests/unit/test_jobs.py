@@ -211,5 +211,5 @@ def test_what_the_supervisor_has_delivered_is_not_delivered_again(board):
     delivery.place(board, order())
     jobs.report(board, 1, ACCEPTED)
 
-    assert delivery.ask(board, parse({"CARRYON_TO": "self"}), order(), b"")[:2] == (ACCEPTED, "")
+    assert delivery.ask(board, parse({"CARRYON_TO": "self"}), order(), b"", None)[:2] == (ACCEPTED, "")
     assert board.words[ORDERS] == 1

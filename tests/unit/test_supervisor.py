@@ -45,7 +45,7 @@ def _board():
 @pytest.fixture(name="supervisor")
 def _supervisor(board, child):
     here, there = os.pipe()
-    yield Supervisor(board, parse({}), child, there)
+    yield Supervisor(board, parse({}), child, there, None)
     os.close(here)
     os.close(there)
 

@@ -9,10 +9,10 @@ import json
 import time
 
 from . import __version__, clock, endpoints, proxies, sigv4
+from .botocore_only import why_botocore
 from .credentials import Credentials, Source
 from .endpoints import Unknown
 from .http1 import Connection
-from .needs import why_botocore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .batch import Batch
     from .board import Board
+    from .delivery import DoHere
     from .own_invocations import OwnCalls
     from .settings import Settings
     from .standby import Standby
@@ -48,12 +49,14 @@ class Shim:
         client: the module awslambdaric.bootstrap.
         settings: the parsed environment.
         divide: called when the handler is about to be loaded; see supervision.py.
+        do_here: does what a courier is asked for, where there is no supervisor to have one.
 
     `board` is the memory shared with the supervisor, or None where there is no supervisor.
     """
 
-    def __init__(self, client: Any, settings: Settings, divide: Divide) -> None:
+    def __init__(self, client: Any, settings: Settings, divide: Divide, do_here: DoHere) -> None:
         self.settings = settings
+        self.do_here = do_here
         self.board: Board | None = None
         self.state: Any = None
         self.event: Any = None

@@ -47,7 +47,7 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
 
     settings = parse(os.environ)
     whole = [_OPTIONS_SET, *command] if options_set else command
-    hook.install_on_import(settings, supervision.plan(settings, facts, list(whole), launcher))
+    hook.install_on_import(settings, supervision.plan(settings, facts, list(whole), launcher), supervision.do_here)
 
     sys.orig_argv[:] = command
     _reset_main(script_folder_on_path, target)

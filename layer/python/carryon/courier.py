@@ -146,7 +146,7 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
     # A tenth of the time to get ready.
     gc.disable()
     _keep_out_of_the_way()
-    import_from_the_runtime_only()
+    _import_from_the_runtime_only()
     number = orders_before
 
     def report(outcome: int, cause: str = "") -> None:
@@ -187,6 +187,20 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
             # It may stay for many more.
             gc.freeze()
             gc.enable()
+
+
+def do_here(settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
+    """Do a job in the calling process, which has no supervisor; returns its outcome, the cause and the result."""
+    outcomes = []
+    results = [b""]
+    path = list(sys.path)
+    try:
+        _import_from_the_runtime_only()
+        courier = Courier(settings, lambda outcome, cause="": outcomes.append((outcome, cause)), results.append)
+        courier.do(order, raw)
+    finally:
+        sys.path[:] = path
+    return *outcomes[-1], results[-1]
 
 
 def _get_ready(courier: Courier, board: Board) -> None:
@@ -230,7 +244,7 @@ def _keep_out_of_the_way() -> None:
         os.dup2(nowhere, fd)
 
 
-def import_from_the_runtime_only() -> None:
+def _import_from_the_runtime_only() -> None:
     """Leave on sys.path what belongs to the interpreter, with the runtime's own folder before it."""
     foreign = [os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     runtime = os.environ.get("LAMBDA_RUNTIME_DIR")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 
 from . import jobs
@@ -20,10 +19,13 @@ from .board import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .board import Board
     from .settings import Settings
+
+    DoHere = Callable[[Settings, "Order", bytes], tuple[int, str, bytes]]
 
 # What a courier can be asked for: to send an envelope on, to see whether a hop may begin, to record how a chain ended.
 DELIVER, OPEN, CLOSE = "deliver", "open", "close"
@@ -88,17 +90,18 @@ def place(board: Board, order: Order) -> str:
         return str(error)
 
 
-def ask(board: Board | None, settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
+def ask(board: Board | None, settings: Settings, order: Order, raw: bytes, do_here: DoHere) -> tuple[int, str, bytes]:
     """Have a job done, and wait for it.
 
     Args:
         raw: the event; the courier finds it on the board.
+        do_here: does the job in this process, where there is no supervisor; called with settings, order and event.
 
     Returns:
         An outcome of the board's, the cause of a failure, and the job's result.
     """
     if board is None:
-        return _do_without_supervisor(settings, order, raw)
+        return do_here(settings, order, raw)
     words = board.words
     # Otherwise the supervisor has ordered it already, in this process's place, and has failed after that.
     if order.kind != DELIVER or not board.order():
@@ -149,18 +152,3 @@ def _give_up(board: Board, *, is_to_end: bool) -> tuple[int, str]:
         while words[COURIER] == courier and time.monotonic() < gone_by:
             time.sleep(_POLL_S)
     return words[OUTCOME], board.cause()
-
-
-def _do_without_supervisor(settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
-    from .courier import Courier, import_from_the_runtime_only
-
-    outcomes = []
-    results = [b""]
-    path = list(sys.path)
-    try:
-        import_from_the_runtime_only()
-        courier = Courier(settings, lambda outcome, cause="": outcomes.append((outcome, cause)), results.append)
-        courier.do(order, raw)
-    finally:
-        sys.path[:] = path
-    return *outcomes[-1], results[-1]

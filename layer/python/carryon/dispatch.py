@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .board import Board
     from .settings import Settings
 
+    RunCourier = Callable[[Board, Settings, int], None]
+
 _POLL_S = 0.001
 
 
@@ -33,12 +35,14 @@ class Dispatch:
 
     Args:
         leave: called in the courier's process first of all.
+        run_courier: what that process does then, with the board, the settings and the orders that are others'.
     """
 
-    def __init__(self, board: Board, settings: Settings, leave: Callable[[], None]) -> None:
+    def __init__(self, board: Board, settings: Settings, leave: Callable[[], None], run_courier: RunCourier) -> None:
         self._board = board
         self._settings = settings
         self._leave = leave
+        self._run_courier = run_courier
         self._orders_seen = 0
         self._ordered_for = 0
 
@@ -142,9 +146,7 @@ class Dispatch:
         status = 1
         try:
             self._leave()
-            from . import courier
-
-            courier.run(board, self._settings, self._orders_seen)
+            self._run_courier(board, self._settings, self._orders_seen)
             status = 0
         finally:
             os._exit(status)

@@ -117,9 +117,9 @@ def _answer(shim: Shim, ending: Ending) -> Any:
     as_arrived = arrived(invocation)
     try:
         if own_calls:
-            from . import own_invocations
+            from . import continued_itself
 
-            itself = own_invocations.conclude(settings, invocation, as_arrived, own_calls, _time_is_up_text(shim))
+            itself = continued_itself.conclude(settings, invocation, as_arrived, own_calls, _time_is_up_text(shim))
             return answers.join(itself, result)
         if left is not None:
             report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
@@ -138,7 +138,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
             is_whole=shim.state_known in ("boundary", "whole"),
         )
         began = time.monotonic()
-        outcome, cause, said = delivery.ask(board, settings, order, invocation.raw)
+        outcome, cause, said = delivery.ask(board, settings, order, invocation.raw, shim.do_here)
         shim.has_handed_over = outcome == on_board.ACCEPTED
         answer = handover.settle(settings, invocation, as_arrived, order, outcome, cause, began, said)
         return answers.join(answer, result)

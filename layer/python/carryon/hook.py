@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from .delivery import DoHere
     from .settings import Settings
     from .supervision import Divide
 
@@ -28,9 +29,9 @@ _PARAMETERS = (
 )
 
 
-def install_on_import(settings: Settings, divide: Divide) -> None:
+def install_on_import(settings: Settings, divide: Divide, do_here: DoHere) -> None:
     """Arrange for the shim."""
-    on_import([_CLIENT], lambda module: _install(module, settings, divide))
+    on_import([_CLIENT], lambda module: _install(module, settings, divide, do_here))
 
 
 def on_import(names: Iterable[str], then: Callable[[ModuleType], None]) -> None:
@@ -85,7 +86,7 @@ class _Finder:
         return spec
 
 
-def _install(client: Any, settings: Settings, divide: Divide) -> None:
+def _install(client: Any, settings: Settings, divide: Divide, do_here: DoHere) -> None:
     try:
         code = client.handle_event_request.__code__
         known = code.co_varnames[: len(_PARAMETERS)] == _PARAMETERS and client._get_handler and client.extract_traceback
@@ -96,7 +97,7 @@ def _install(client: Any, settings: Settings, divide: Divide) -> None:
         try:
             from .bootstrap import Shim
 
-            Shim(client, settings, divide).install()
+            Shim(client, settings, divide, do_here).install()
         except Exception as error:
             reason = f"the layer is damaged: {error!r}"
     if reason:

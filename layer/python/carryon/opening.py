@@ -163,7 +163,7 @@ def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
         delivery.OPEN,
         handover.ordering_hop(invocation),
     )
-    outcome, cause, result = delivery.ask(board, shim.settings, order, invocation.raw)
+    outcome, cause, result = delivery.ask(board, shim.settings, order, invocation.raw, shim.do_here)
     if outcome != ACCEPTED:
         return _failed(cause)
     # A process that was stopped meanwhile may have lost the hop to another.

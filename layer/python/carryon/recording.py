@@ -57,7 +57,7 @@ def _close(shim: Shim, invocation: Invocation, status: str, result: str) -> None
     # The handler has ended: nobody is to take over from here on.
     shim.finish_board()
     ending = closing.order(invocation, status, result, shim.margin_ms)
-    outcome, cause, taken_over = delivery.ask(shim.board, shim.settings, ending, invocation.raw)
+    outcome, cause, taken_over = delivery.ask(shim.board, shim.settings, ending, invocation.raw, shim.do_here)
     if outcome != ACCEPTED:
         closing.say_not_recorded(shim.settings, invocation, cause)
     elif taken_over:

@@ -185,10 +185,10 @@ class Rescue:
         time_is_up = f"Time was up{where}, {margin_ms} ms before the deadline"
         own_calls = board.words[OWN_CALLS]
         if own_calls:
-            from . import own_invocations
+            from . import continued_itself
 
             self._has_successor = True
-            return own_invocations.conclude(self._settings, invocation, event, own_calls, time_is_up)
+            return continued_itself.conclude(self._settings, invocation, event, own_calls, time_is_up)
         left = None if crashes else handover.left_of_batch(self._settings, invocation, kept)
         if left is not None:
             return handover.report(self._settings, invocation, left, time_is_up=time_is_up)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from .board import Board
+    from .delivery import Order
     from .settings import Settings
     from .standby import Standby
     from .supervisor import Supervisor
@@ -136,7 +137,7 @@ def supervise(
         adopt_orphans()
         # Every import here takes time from the function's start where both have one core; signals wait meanwhile.
         time.sleep(_CHILD_FIRST_S)
-        supervisor = _load_supervisor()(board, settings, child, pipe, start)
+        supervisor = _load_supervisor()(board, settings, child, pipe, _run_courier, start)
         status = supervisor.run()
     except StartRuntime as begin:
         return begin.standby
@@ -144,6 +145,19 @@ def supervise(
         sys.stderr.write(f"carryon: no supervisor any longer: {error!r}\n")
         status = os.waitstatus_to_exitcode(os.waitpid(supervisor.child if supervisor else child, 0)[1])
     os._exit(status if status >= 0 else 128 - status)
+
+
+def _run_courier(board: Board, settings: Settings, orders_before: int) -> None:
+    from .courier import run
+
+    run(board, settings, orders_before)
+
+
+def do_here(settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
+    """Do a courier's job in a process that has no supervisor."""
+    from .courier import do_here
+
+    return do_here(settings, order, raw)
 
 
 def _load_supervisor() -> type[Supervisor]:

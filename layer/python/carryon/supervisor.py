@@ -30,7 +30,7 @@ from .board import (
     WAKE_SIGNAL,
 )
 from .dispatch import Dispatch
-from .margins import rescue_ms, warm_up_before_alarm_ms
+from .margins import rescue_ms, slowness, warm_up_before_alarm_ms
 from .needs import Needs
 from .processes import handles, lives, reap, send, wait_for_ends
 from .standby import Runtimes
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from .board import Board
     from .captures import Captures
+    from .dispatch import RunCourier
     from .settings import Settings
 
 _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
@@ -70,6 +71,7 @@ class Supervisor:
     Args:
         child: process id of the runtime; `child` is that of the one that has taken its place.
         pipe: writing end of the pipe by which that process notices the supervisor's end.
+        run_courier: as `Dispatch` takes it.
         start: as `Runtimes` takes it.
     """
 
@@ -79,13 +81,14 @@ class Supervisor:
         settings: Settings,
         child: int,
         pipe: int,
+        run_courier: RunCourier,
         start: Callable[[int, int], NoReturn] | None = None,
     ) -> None:
         self._board = board
         self.child = child
         self._runtimes = Runtimes(child, pipe, start)
         self._settings = settings
-        self._dispatch = Dispatch(board, settings, self._runtimes.leave)
+        self._dispatch = Dispatch(board, settings, self._runtimes.leave, run_courier)
         self._needs = Needs(settings, os.environ)
         self._warm_up_is_long = self._needs.botocore or self._runtimes.are_programs
         self._captures: Captures | None = None
@@ -347,13 +350,12 @@ class Supervisor:
     def _replace(self) -> float | None:
         """Put another process in the place of a child that has answered and must not go on."""
         from .rescue import Rescue
-        from .trust import load_is_too_slow
 
         rescue = Rescue(self._board, self._settings, self._dispatch)
         rescue.spent([self.child])
         words = self._board.words
         # An invocation that is not marked as failed must not end so: it would be tried again beside its successor.
-        ends = words[FAILED] and load_is_too_slow(words[LOAD_MS], self._board.span()[0])
+        ends = words[FAILED] and _load_is_too_slow(words[LOAD_MS], self._board.span()[0])
         # First of all, as locks of its and connections end with it.
         send(rescue.stopped, signal.SIGKILL)
         wait_for_ends(rescue.stopped)
@@ -442,3 +444,13 @@ def _end_as(status: int) -> int:
     os.kill(os.getpid(), number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
     return 128 + number  # still here: the first process of a container cannot be killed so
+
+
+def _load_is_too_slow(load_ms: int, left_ms: int) -> bool:
+    """Whether a process that loads the function's module within an invocation has too little left of its time.
+
+    Args:
+        load_ms: CPU time of the last load.
+        left_ms: the time of an invocation.
+    """
+    return load_ms * slowness(os.environ) > left_ms / 2

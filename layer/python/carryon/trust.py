@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from . import margins
 
 TYPE_CHECKING = False
@@ -68,13 +66,3 @@ def verdict(shim: Shim, failure: BaseException | None, is_at_work: bool) -> tupl
         return REPLACED, SWALLOWED if failure is None else ANOTHER_ERROR
     # Where it is not known, looking has failed.
     return (KEPT if shim.stopped_how == BOUNDARY else REPLACED), shim.stopped_how or NOT_LOOKED_AT
-
-
-def load_is_too_slow(load_ms: int, left_ms: int) -> bool:
-    """Whether a process that loads the function's module within an invocation has too little left of its time.
-
-    Args:
-        load_ms: CPU time of the last load.
-        left_ms: the time of an invocation.
-    """
-    return load_ms * margins.slowness(os.environ) > left_ms / 2

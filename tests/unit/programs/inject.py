@@ -349,7 +349,7 @@ def environment(state, margin="100ms"):
     )
     # What is searched for has half of the rest of the margin, after which the alarm is raised without.
     environ = {"CARRYON_MARGIN": margin, **STATES[state]}
-    shim = bootstrap.Shim(client, settings.parse(environ), lambda: (board, None, ""))
+    shim = bootstrap.Shim(client, settings.parse(environ), lambda: (board, None, ""), None)
     shim.install()
     shim._get_handler("function.in_time")
     shim.watchdog._clock = lambda: time.time() + ahead_s[0]

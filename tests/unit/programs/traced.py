@@ -158,7 +158,7 @@ client = types.SimpleNamespace(
     extract_traceback=None,
 )
 board = Board()
-shim = bootstrap.Shim(client, settings.parse({"CARRYON_STATE": "a,b"}), lambda: (board, None, ""))
+shim = bootstrap.Shim(client, settings.parse({"CARRYON_STATE": "a,b"}), lambda: (board, None, ""), None)
 shim.install()
 sent = 0
 
