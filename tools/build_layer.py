@@ -49,14 +49,15 @@ class Untyped(ast.NodeTransformer):
             return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
-folder, tag, *sources = sys.argv[1:]
-for source in sources:
-    name = os.path.basename(source)
-    with open(source, "rb") as file:
+package, folder, tag, *names = sys.argv[1:]
+for name in names:
+    with open(f"{package}/{name}", "rb") as file:
         text = file.read()
     tree = Untyped().visit(ast.parse(text))
     code = compile(tree, f"/opt/python/carryon/{name}", "exec", dont_inherit=True, optimize=2)
-    with open(f"{folder}/{name[:-3]}.{tag}.pyc", "wb") as file:
+    place, _, module = f"{folder}/{name}".rpartition("/")
+    os.makedirs(f"{place}/__pycache__", exist_ok=True)
+    with open(f"{place}/__pycache__/{module[:-3]}.{tag}.pyc", "wb") as file:
         file.write(_code_to_hash_pyc(code, importlib.util.source_hash(text), False))
 """
 
@@ -81,7 +82,7 @@ def write(output: Path, interpreters: dict[str, Path]) -> None:
             entries[f"python/carryon/{source.relative_to(PACKAGE)}"] = (source.read_bytes(), 0o644)
     for version, python in interpreters.items():
         for name, bytecode in _compile(python, version).items():
-            entries[f"python/carryon/__pycache__/{name}"] = (bytecode, 0o644)
+            entries[f"python/carryon/{name}"] = (bytecode, 0o644)
 
     partial = output.with_name(f".{output.name}.{os.getpid()}")
     try:
@@ -98,16 +99,18 @@ def write(output: Path, interpreters: dict[str, Path]) -> None:
 
 
 def _compile(python: Path, version: str) -> dict[str, bytes]:
-    """Return the unchecked-hash bytecode of every module, by its name in __pycache__."""
+    """Return the unchecked-hash bytecode of every module, by where it is in the package."""
     tag = f"cpython-{version.replace('.', '')}"
     with tempfile.TemporaryDirectory() as temporary:
         # launch.py is run as a script, and Python never looks for the bytecode of one.
-        sources = sorted(source for source in PACKAGE.glob("*.py") if source.name != "launch.py")
-        command = [python, "-s", "-X", "no_debug_ranges", "-c", _COMPILE, temporary, tag, *sources]
+        names = sorted(str(source.relative_to(PACKAGE)) for source in PACKAGE.rglob("*.py"))
+        names.remove("launch.py")
+        command = [python, "-s", "-X", "no_debug_ranges", "-c", _COMPILE, PACKAGE, temporary, tag, *names]
         # Python 3.10 writes the members of a set in the order of their hashes, which differ from run to run.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         subprocess.run(command, check=True, cwd=temporary, env={**environment, "PYTHONHASHSEED": "0"})
-        return {path.name: path.read_bytes() for path in sorted(Path(temporary).iterdir())}
+        found = sorted(Path(temporary).rglob("*.pyc"))
+        return {str(path.relative_to(temporary)): path.read_bytes() for path in found}
 
 
 if __name__ == "__main__":

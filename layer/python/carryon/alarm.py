@@ -12,7 +12,7 @@ from . import margins, proofs, stepping, trust
 from .board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
 from .handlers import better_place
 from .left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
-from .own_code import is_own
+from .own_code import LAYER, is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _WAIT = (
     "pool",
 )
 _STANDARD = os.path.dirname(os.__file__) + "/"
-_PACKAGE = os.path.dirname(__file__) + "/"
 # Of the time until the alarm, what captures before it may take.
 _CAPTURES_SHARE = 0.001
 
@@ -183,7 +182,7 @@ class Alarm:
         As often as that may be, all of them together, evenly: what one takes does not depend on how long the time is.
         """
         shim, points = self._shim, self._points
-        if points is None or shim.board is None or frame.f_code.co_filename.startswith(_PACKAGE) or points.is_seeking:
+        if points is None or shim.board is None or frame.f_code.co_filename.startswith(LAYER) or points.is_seeking:
             return
         if sys.gettrace() is not None or sys.getprofile() is not None:
             # Whoever looks at each call is to see no more than this one.

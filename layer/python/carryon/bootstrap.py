@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
 _RAW, _CARRIED = 3, 4  # in what was received
 _BEHIND = 4  # the parameters up to the event
-_PACKAGE = os.path.dirname(__file__) + "/"
 _STACK_MAX = 64
 _POLL_S = 0.01
 
@@ -249,7 +248,9 @@ class Shim:
         return answer
 
     def _traceback_without_shim(self, trace: Any) -> Any:
-        return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(_PACKAGE)]
+        from .own_code import LAYER
+
+        return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(LAYER)]
 
     def _invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
         received, self._received = self._received, None

@@ -18,6 +18,7 @@ _OPTIONS_SET = ""
 # In place of it too, in programs that apart.py starts: the supervisor with its plan, and a runtime beside it.
 SUPERVISE = ":supervise"
 RUNTIME = ":runtime"
+_LAYER = os.path.dirname(__file__) + "/"
 
 
 def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
@@ -144,7 +145,7 @@ def _die_of(error: BaseException) -> NoReturn:
 def _without_ours(trace: TracebackType | None) -> TracebackType | None:
     kept = []
     while trace is not None:
-        if os.path.dirname(trace.tb_frame.f_code.co_filename) != os.path.dirname(__file__):
+        if not trace.tb_frame.f_code.co_filename.startswith(_LAYER):
             kept.append(trace)
         trace = trace.tb_next
     rest = None

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # By file, the functions that wait in an executor's thread for work, and do it.
 _WORKERS = (("/concurrent/futures/thread.py", "_worker"), ("/multiprocessing/pool.py", "worker"))
 WORKERS = tuple(file for file, _ in _WORKERS)
+# The folder of Carry On's own code.
+LAYER = os.path.dirname(__file__) + "/"
 # Frames that a log line shows.
 _SHOWN_MAX = 12
 

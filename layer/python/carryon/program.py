@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from . import loops, touches
 from .bytecode import Flow
-from .own_code import is_own
+from .own_code import LAYER, is_own
 from .snapshots import read
 
 TYPE_CHECKING = False
@@ -32,7 +31,7 @@ _BY_CLASS = {"__init__", "__new__", "__post_init__"}
 _LIBRARIES = (
     sys.prefix,
     sys.base_prefix,
-    os.path.dirname(__file__),
+    LAYER,
     "/opt/python/",
     "/var/runtime/",
     "/var/lang/",

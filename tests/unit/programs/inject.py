@@ -155,8 +155,8 @@ class Finder(importlib.abc.MetaPathFinder):
     """Finds the layer's modules that are marked."""
 
     def find_spec(self, fullname, path, target=None):
-        package, _, name = fullname.rpartition(".")
-        if package != "carryon" or name not in MODULES:
+        name = fullname.rpartition(".")[2]
+        if not fullname.startswith("carryon.") or name not in MODULES:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         spec.loader = Loader(fullname, spec.origin)
