@@ -22,7 +22,7 @@ from tests.support.quota import FULL_CORE_MB, NoQuotaError, Quota
 from tests.support.runtimes import ROOT, Runtime
 
 sys.path.append(str(ROOT / "layer/python"))
-from carryon import margins
+from carryon.shared import margins
 
 ANSWER_GOAL_MS = 150
 RESPAWN_GOAL_MS = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from carryon import envelope
+from carryon.shared import envelope
 from carryon_cli import json_text
 from carryon_cli.errors import UsageError
 from carryon_cli.function_name import FunctionName

@@ -142,7 +142,7 @@ def test_a_process_that_is_stopped_while_it_orders_the_delivery_is_answered_for(
         ) as function:
             function.invoke({"do": "finish"})
             scene = Scene(function, api, 1.0, signal.SIGSTOP, random.Random("ordering"))
-            scene.set_trap("work", ["call", "carryon/board.py", "put_order"], DELIVERED, 1)
+            scene.set_trap("work", ["call", "carryon/shared/board.py", "put_order"], DELIVERED, 1)
             result = scene.end()
             _assert_at_rest(function)
         assert (how_it_ended(result), continuations(api, result.request_id)) == CONTINUED, result

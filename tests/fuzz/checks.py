@@ -7,7 +7,7 @@ from typing import Any
 
 import simplejson
 
-from carryon import envelope
+from carryon.shared import envelope
 
 from .specification import AmbiguousError, reading
 

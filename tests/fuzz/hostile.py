@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from carryon import envelope
+from carryon.shared import envelope
 
 META: dict[str, Any] = {
     "v": 1,

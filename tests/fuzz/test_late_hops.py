@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from carryon import envelope
+from carryon.shared import envelope
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 

@@ -8,9 +8,9 @@ import types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon import envelope, invocation, signing
 from carryon.progress import Run
-from carryon.settings import parse
+from carryon.shared import envelope, invocation, signing
+from carryon.shared.settings import parse
 from carryon.state import State
 
 from .checks import as_text, check_readers

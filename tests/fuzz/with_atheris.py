@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["carryon"]):
-    from carryon import envelope  # noqa: F401 imported here to be instrumented
+    from carryon.shared import envelope  # noqa: F401 imported here to be instrumented
 
 from .checks import check_readers
 from .hostile import GOOD

@@ -2,7 +2,7 @@
 
 import json
 
-from carryon import envelope
+from carryon.shared import envelope
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 

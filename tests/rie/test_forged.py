@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from carryon import envelope, signing
+from carryon.shared import envelope, signing
 from tests.support.emulator import Emulator
 from tests.support.functions import continuing
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from carryon import envelope
+from carryon.shared import envelope
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 

@@ -82,7 +82,7 @@ def test_a_deep_stack_stays_under_4_kb(newest_runtime, layer, tmp_path):
 )
 def test_the_log_level_counts(level, events, newest_runtime, layer, lambda_api):
     """AWS_LAMBDA_LOG_LEVEL drops our lines as it drops the function's."""
-    from carryon import envelope
+    from carryon.shared import envelope
 
     meta = {"v": 1, "chain": "c", "hop": 1, "cause": "time", "parent": "r", "started_at_ms": 1}
     env = continuing(lambda_api, AWS_LAMBDA_LOG_FORMAT="JSON", AWS_LAMBDA_LOG_LEVEL=level)

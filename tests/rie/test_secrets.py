@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from carryon import envelope, signing
-from carryon.board import EVENT_MAX
+from carryon.shared import envelope, signing
+from carryon.shared.board import EVENT_MAX
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 

@@ -71,7 +71,7 @@ def test_a_stuck_handlers_event_is_carried_on_as_it_was_at_the_alarm(edge_runtim
 
 def test_state_for_an_event_that_is_no_object_fails_the_hop(newest_runtime, start, lambda_api):
     """The error names the variable and what the event is."""
-    from carryon import envelope
+    from carryon.shared import envelope
 
     meta = {"v": 1, "chain": "c-1", "hop": 1, "cause": "time", "parent": "r", "started_at_ms": 1, "state": {"count": 1}}
     with start(newest_runtime, CARRYON_STATE="count", CARRYON_STATE_INTO="event") as function:

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from carryon.keys import Keys, KeyUnavailable
-from carryon.settings import NO_GOOD_KEY, parse
+from carryon.shared.keys import Keys, KeyUnavailable
+from carryon.shared.settings import NO_GOOD_KEY, parse
 
 KEY, NEXT_KEY = "the key that was made first", "the key that was made later"
 ACCOUNT = "arn:aws:{}:us-east-1:000000000000:{}"

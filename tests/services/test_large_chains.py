@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carryon import envelope
+from carryon.shared import envelope
 from tests.support.processes import wait_until
 
 SIZE = 1_200_000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.answers import answer, batch_policy, join, outline, unfinished
+from carryon.shared.answers import answer, batch_policy, join, outline, unfinished
 
 HTTP = {
     "API Gateway v1": {

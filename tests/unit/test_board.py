@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from carryon import board as boards
-from carryon import margins
+from carryon.shared import board as boards
+from carryon.shared import margins
 
 
 @pytest.fixture(name="board")

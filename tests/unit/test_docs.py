@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from carryon import settings
+from carryon.shared import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md")]

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from carryon import envelope, handover
-from carryon.invocation import Invocation
-from carryon.settings import parse
+from carryon.shared import envelope, handover
+from carryon.shared.invocation import Invocation
+from carryon.shared.settings import parse
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:work"
 STATE = {"state": {"count": 1, "candidate": [2, 3]}}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carryon import envelope
+from carryon.shared import envelope
 
 META = {"v": 1, "chain": "c-1", "hop": 3, "cause": "time", "parent": "p-1", "started_at_ms": 1_700_000_000_000}
 

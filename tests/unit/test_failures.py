@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from carryon import envelope
+from carryon.shared import envelope
 from carryon_cli import failures
 from carryon_cli.failures import NoFailureError
 

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from carryon import attempts, courier, delivery, jobs
-from carryon import board as boards
-from carryon.board import ACCEPTED, ORDERS, OUTCOME, PENDING, SENDING, UNANSWERED, UNREACHABLE
-from carryon.settings import parse
+from carryon import courier
+from carryon.shared import attempts, delivery, jobs
+from carryon.shared import board as boards
+from carryon.shared.board import ACCEPTED, ORDERS, OUTCOME, PENDING, SENDING, UNANSWERED, UNREACHABLE
+from carryon.shared.settings import parse
 from tests.support.processes import wait_until
 
 ARN = "arn:aws:lambda:us-east-1:012345678912:function:f"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from carryon.board import CAPTURE_SIGNAL, DUMP_SIGNAL, UNDERSTUDY_SIGNAL
-from carryon.processes import handles
+from carryon.shared.board import CAPTURE_SIGNAL, DUMP_SIGNAL, UNDERSTUDY_SIGNAL
+from carryon.shared.processes import handles
 from tests.support.processes import wait_until
 from tests.support.runtimes import ROOT, RUNTIMES
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from carryon import log
+from carryon.shared import log
 from tests.support.runtimes import ROOT
 
 SCHEMA = json.loads((ROOT / "docs/log-line.schema.json").read_text())

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon import margins
-from carryon.settings import parse
+from carryon.shared import margins
+from carryon.shared.settings import parse
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from carryon import processes
+from carryon.shared import processes
 from tests.support.processes import send, state, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import carryon
-from carryon import board as boards
-from carryon import left_progress, progress, watchdog
+from carryon import progress, watchdog
 from carryon.batch import Batch
-from carryon.settings import parse
+from carryon.shared import board as boards
+from carryon.shared import left_progress
+from carryon.shared.settings import parse
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from carryon import envelope
+from carryon.shared import envelope
 from carryon_cli import recover
 from carryon_cli.failures import Failure
 from carryon_cli.main import main

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from carryon import parcels, sealing
-from carryon.delivery import Order
-from carryon.settings import parse
+from carryon.shared.delivery import Order
+from carryon.shared.settings import parse
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:work"
 

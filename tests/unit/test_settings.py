@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.settings import DEFAULT_MAX_HOPS, DEFAULT_STALL_HOPS, NO_GOOD_KEY, NOT_SHOWN, parse
+from carryon.shared.settings import DEFAULT_MAX_HOPS, DEFAULT_STALL_HOPS, NO_GOOD_KEY, NOT_SHOWN, parse
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:work"
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/leases"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from carryon import signing
+from carryon.shared import signing
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:work"
 META = {"v": 1, "chain": "c-1", "hop": 3, "cause": "time", "parent": "p-1", "started_at_ms": 1_700_000_000_000}

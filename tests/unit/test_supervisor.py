@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from carryon import board as boards
-from carryon.margins import rescue_ms
-from carryon.settings import parse
+from carryon.shared import board as boards
+from carryon.shared.margins import rescue_ms
+from carryon.shared.settings import parse
 from carryon.supervisor import Supervisor
 from tests.support.processes import state
 

@@ -12,7 +12,8 @@ from cfnlint.decode import decode
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from carryon import parcels, settings
+from carryon import parcels
+from carryon.shared import settings
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from carryon.board import UNDERSTUDY_SIGNAL
+from carryon.shared.board import UNDERSTUDY_SIGNAL
 from carryon.watchdog import CALLING, OFF, Watchdog
 
 

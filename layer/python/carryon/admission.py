@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 
-from . import envelope, leases, parcels, sealing, signing, unsealing
-from .board import ACCEPTED
-from .closing import FINISHED
-from .verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
+from . import leases, parcels, sealing, unsealing
+from .shared import envelope, signing
+from .shared.board import ACCEPTED
+from .shared.closing import FINISHED
+from .shared.verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .courier import Courier
-    from .delivery import Order
+    from .shared.delivery import Order
 
 
 def open_hop(courier: Courier, order: Order, raw: bytes) -> None:

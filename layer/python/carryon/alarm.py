@@ -8,11 +8,12 @@ import time
 
 import carryon
 
-from . import margins, proofs, stepping, trust
-from .board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
+from . import proofs, stepping, trust
 from .handlers import better_place
-from .left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
-from .own_code import LAYER, is_own
+from .shared import margins
+from .shared.board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
+from .shared.left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
+from .shared.own_code import LAYER, is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

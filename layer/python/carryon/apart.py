@@ -15,9 +15,9 @@ import sys
 
 from . import command as commands
 from . import supervision
-from .board import Board
-from .processes import adopt_orphans
-from .settings import parse
+from .shared.board import Board
+from .shared.processes import adopt_orphans
+from .shared.settings import parse
 from .standby import Standby, die_with_supervisor
 
 TYPE_CHECKING = False

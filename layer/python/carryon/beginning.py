@@ -7,17 +7,17 @@ import time
 
 import carryon
 
-from . import answers, ends, handover, margins
-from .invocation import arrived
-from .left_progress import NotCarried
 from .progress import Run
+from .shared import answers, ends, handover, margins
+from .shared.invocation import arrived
+from .shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .bootstrap import Shim
-    from .invocation import Invocation
+    from .shared.invocation import Invocation
 
 
 def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:

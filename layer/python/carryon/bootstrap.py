@@ -15,9 +15,10 @@ from functools import partial
 
 import carryon
 
-from . import envelope, hook, innermost, margins, watchdog
-from .board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
-from .invocation import Invocation, facts
+from . import hook, innermost, watchdog
+from .shared import envelope, margins
+from .shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
+from .shared.invocation import Invocation, facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .batch import Batch
-    from .board import Board
-    from .delivery import DoHere
     from .own_invocations import OwnCalls
-    from .settings import Settings
+    from .shared.board import Board
+    from .shared.delivery import DoHere
+    from .shared.settings import Settings
     from .standby import Standby
     from .supervision import Divide
 
@@ -162,7 +163,7 @@ class Shim:
             self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
             if self.board.stacks >= 0:
                 try:
-                    from . import stacks
+                    from .shared import stacks
 
                     stacks.write_on_signal(self.board.stacks)
                 except Exception as error:
@@ -248,7 +249,7 @@ class Shim:
         return answer
 
     def _traceback_without_shim(self, trace: Any) -> Any:
-        from .own_code import LAYER
+        from .shared.own_code import LAYER
 
         return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(LAYER)]
 
@@ -399,7 +400,7 @@ class Shim:
         self.watchdog.detach()
         board, self.board = self.board, None
         if board is not None and board.stacks >= 0:
-            from . import stacks
+            from .shared import stacks
 
             stacks.write_no_more()
 

@@ -6,7 +6,7 @@ import builtins
 import sys
 import types
 
-from .own_code import is_own
+from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CALL, attribute
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ import os
 import sys
 
 from . import hook, supervision
-from .settings import parse
+from .shared.settings import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,24 +15,19 @@ import sys
 import time
 from functools import partial
 
-from . import attempts, invoking, jobs, keys, sealing, sending
-from .board import (
-    ORDERS,
-    PENDING,
-    REFUSED,
-    SETTLED,
-    WAKE_SIGNAL,
-)
-from .delivery import CLOSE, DELIVER, OPEN, Order
-from .margins import rescue_ms, slowness
+from . import invoking, sealing, sending
+from .shared import attempts, jobs, keys
+from .shared.board import ORDERS, PENDING, REFUSED, SETTLED, WAKE_SIGNAL
+from .shared.delivery import CLOSE, DELIVER, OPEN, Order
+from .shared.margins import rescue_ms, slowness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .board import Board
-    from .settings import Settings
+    from .shared.board import Board
+    from .shared.settings import Settings
     from .table import Table
 
 _LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone

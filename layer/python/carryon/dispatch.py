@@ -5,25 +5,15 @@ from __future__ import annotations
 import os
 import time
 
-from . import processes
-from .board import (
-    ALARM_AT_MS,
-    COURIER,
-    ORDERS,
-    OUTCOME,
-    PENDING,
-    SENDING,
-    SETTLED,
-    UNREACHABLE,
-    WAKE_SIGNAL,
-)
+from .shared import processes
+from .shared.board import ALARM_AT_MS, COURIER, ORDERS, OUTCOME, PENDING, SENDING, SETTLED, UNREACHABLE, WAKE_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .board import Board
-    from .settings import Settings
+    from .shared.board import Board
+    from .shared.settings import Settings
 
     RunCourier = Callable[[Board, Settings, int], None]
 
@@ -124,7 +114,7 @@ class Dispatch:
             processes.end(courier)
 
     def _withdraw(self, cause: str, doubt: str) -> None:
-        from . import jobs
+        from .shared import jobs
 
         jobs.withdraw(self._board, cause, doubt)
 

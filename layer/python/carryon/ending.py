@@ -9,11 +9,12 @@ from collections import namedtuple
 
 import carryon
 
-from . import answers, delivery, handover, margins, trust
-from . import board as on_board
-from .invocation import arrived
-from .left_progress import EARLIER, reason_not_carried
-from .own_code import is_own, own_frames
+from . import trust
+from .shared import answers, delivery, handover, margins
+from .shared import board as on_board
+from .shared.invocation import arrived
+from .shared.left_progress import EARLIER, reason_not_carried
+from .shared.own_code import is_own, own_frames
 from .stepping import SUSPENDS
 
 TYPE_CHECKING = False
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from .bootstrap import Shim
-    from .invocation import Invocation
-    from .left_progress import NotCarried
+    from .shared.invocation import Invocation
+    from .shared.left_progress import NotCarried
 
 # How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
 Ending = namedtuple("Ending", "invocation event context started_at result failure")
@@ -117,7 +118,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
     as_arrived = arrived(invocation)
     try:
         if own_calls:
-            from . import continued_itself
+            from .shared import continued_itself
 
             itself = continued_itself.conclude(settings, invocation, as_arrived, own_calls, _time_is_up_text(shim))
             return answers.join(itself, result)

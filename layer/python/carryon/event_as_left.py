@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from .invocation import facts, outline_of, read
-from .left_progress import NotCarried
+from .shared.invocation import facts, outline_of, read
+from .shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .board import Board
+    from .shared.board import Board
 
 
 def encode(event: Any) -> bytes | NotCarried:

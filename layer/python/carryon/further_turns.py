@@ -10,7 +10,7 @@ import types
 
 from . import symbols
 from .harmless import CONTAINERS, FIXED, PURE_METHODS, is_own_object
-from .own_code import is_own
+from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CODE, GLOBAL, ITEM, NEW, Names
 
 TYPE_CHECKING = False

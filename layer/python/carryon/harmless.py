@@ -8,7 +8,7 @@ import types
 from functools import partial
 
 from . import classes, symbols
-from .own_code import is_own
+from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, EXIT, ITERATOR, LOCAL, NEW, RESULT, SLICE, Names
 
 TYPE_CHECKING = False

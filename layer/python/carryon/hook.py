@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .delivery import DoHere
-    from .settings import Settings
+    from .shared.delivery import DoHere
+    from .shared.settings import Settings
     from .supervision import Divide
 
 _CLIENT = "awslambdaric.bootstrap"
@@ -108,13 +108,13 @@ def _install(client: Any, settings: Settings, divide: Divide, do_here: DoHere) -
 
 def say_without(reason: str) -> None:
     """Say why Carry On works without all of its parts."""
-    from . import log
+    from .shared import log
 
     log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
 
 
 def _report(settings: Settings) -> None:
-    from . import log
+    from .shared import log
 
     for name, value, allowed in settings.problems:
         # Where there is to be a key, none at all would be worse than no chain.

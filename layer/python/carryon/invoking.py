@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from . import attempts
 from .endpoints import Unknown
+from .shared import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import log
-from .invocation import read
+from .shared import log
+from .shared.invocation import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .board import Board
+    from .shared.board import Board
 
 # What the function's invocation does without.
 _WITHOUT = {

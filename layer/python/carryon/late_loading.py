@@ -6,8 +6,9 @@ import os
 import time
 from importlib import import_module
 
-from . import beginning, margins
-from .invocation import Invocation
+from . import beginning
+from .shared import margins
+from .shared.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import sys
 import time
 from _thread import get_ident
 
-from . import processes, tasks, waits
-from .board import COURIER, STANDBY
-from .own_code import is_own, is_worker
+from . import tasks
+from .shared import processes, waits
+from .shared.board import COURIER, STANDBY
+from .shared.own_code import is_own, is_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from .board import Board
+    from .shared.board import Board
 
 # Modules in which a thread waits for what others do, not for an answer.
 _IDLE = ("/threading.py", "/queue.py", "/selectors.py")

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .settings import Settings
+    from .shared.settings import Settings
 
 # Private memory, with some of it to spare.
 _LIGHT_KB = 12 << 10

@@ -11,11 +11,12 @@ import time
 from functools import partial
 from importlib import import_module
 
-from . import closing, delivery, ending, envelope, handover, margins, recording
-from .board import ACCEPTED, ATTENDED
-from .invocation import Invocation
-from .keys import Keys
-from .verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
+from . import ending, recording
+from .shared import closing, delivery, envelope, handover, margins
+from .shared.board import ACCEPTED, ATTENDED
+from .shared.invocation import Invocation
+from .shared.keys import Keys
+from .shared.verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _ask(shim: Shim, invocation: Invocation, opened: Opened) -> Verdict:
 
 def _check_here(invocation: Invocation, opened: tuple[dict[str, Any], bytes], keys: Keys) -> Verdict:
     """What a courier would find out, whose start alone takes ten times as long."""
-    from . import signing
+    from .shared import signing
 
     try:
         signing.check(*opened, invocation.arn, keys, invocation.deadline_ms)

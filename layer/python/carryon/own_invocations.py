@@ -13,8 +13,8 @@ import time
 from _thread import get_ident
 from functools import wraps
 
-from .board import OWN_CALLS
-from .continued_itself import AMBIGUOUS, NONE, ONCE, PENDING
+from .shared.board import OWN_CALLS
+from .shared.continued_itself import AMBIGUOUS, NONE, ONCE, PENDING
 from .watchdog import OFF
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from . import attempts
+from .shared import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

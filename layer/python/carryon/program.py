@@ -6,7 +6,7 @@ import sys
 
 from . import loops, touches
 from .bytecode import Flow
-from .own_code import LAYER, is_own
+from .shared.own_code import LAYER, is_own
 from .snapshots import read
 
 TYPE_CHECKING = False

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from .board import COMPLETE
-from .envelope import PROGRESS
-from .left_progress import NOT_CARRIED, RECORDS, NotCarried, refused
+from .shared.board import COMPLETE
+from .shared.envelope import PROGRESS
+from .shared.left_progress import NOT_CARRIED, RECORDS, NotCarried, refused
 from .watchdog import OFF
 
 TYPE_CHECKING = False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from . import closing, delivery, handover
-from .board import ACCEPTED
 from .ending import fail
+from .shared import closing, delivery, handover
+from .shared.board import ACCEPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .bootstrap import Shim
-    from .invocation import Invocation
+    from .shared.invocation import Invocation
 
 
 def bracket(

@@ -7,8 +7,9 @@ import os
 import signal
 import time
 
-from . import closing, crash, delivery, handover, jobs, left_progress, margins, processes, runtime_api, stacks
-from .board import (
+from . import crash, runtime_api
+from .shared import closing, delivery, handover, jobs, left_progress, margins, processes, stacks
+from .shared.board import (
     ACCEPTED,
     ALARM_AT_MS,
     ANSWERED,
@@ -26,18 +27,18 @@ from .board import (
     STATE_IS_NEW,
     UNANSWERED,
 )
-from .invocation import outline_of, read
-from .own_code import own_frames
+from .shared.invocation import outline_of, read
+from .shared.own_code import own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from .board import Board
     from .dispatch import Dispatch
-    from .invocation import Invocation
-    from .settings import Settings
+    from .shared.board import Board
+    from .shared.invocation import Invocation
+    from .shared.settings import Settings
 
 _STAGES = {RUN: "handler", FIRED: "handler", LEFT: "left running", HANDED: "answer"}
 _LAST_CHANCE_MS = 100
@@ -185,7 +186,7 @@ class Rescue:
         time_is_up = f"Time was up{where}, {margin_ms} ms before the deadline"
         own_calls = board.words[OWN_CALLS]
         if own_calls:
-            from . import continued_itself
+            from .shared import continued_itself
 
             self._has_successor = True
             return continued_itself.conclude(self._settings, invocation, event, own_calls, time_is_up)

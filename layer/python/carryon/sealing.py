@@ -6,15 +6,16 @@ import json
 import os
 import time
 
-from . import envelope, parcels
-from .board import PENDING
+from . import parcels
+from .shared import envelope
+from .shared.board import PENDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .courier import Courier
-    from .delivery import Order
+    from .shared.delivery import Order
 
 # What an asynchronous invocation takes: the payload alone counts.
 MAX = 1 << 20
@@ -97,7 +98,7 @@ def discard(courier: Courier, order: Order) -> None:
 
 def _wrap(meta: dict[str, Any], raw: bytes, function: str, key: bytes) -> bytes:
     if key:
-        from . import signing
+        from .shared import signing
 
         meta = signing.sign(meta, raw, function, key)
     return envelope.wrap(raw, meta)

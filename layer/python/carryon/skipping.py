@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 
 from . import loops
 from .harmless import is_plain, matters
-from .own_code import is_own
+from .shared.own_code import is_own
 from .streams import read_on
 from .symbols import ATTRIBUTE, CALL, EXIT, ITERATOR, Names, attribute
 

@@ -7,14 +7,14 @@ import json
 import sys
 
 from .first_values import FirstValues
-from .left_progress import NotCarried
+from .shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from .settings import StateName
+    from .shared.settings import StateName
 
 # What Lambda accepts in an asynchronous invocation; and in any other, for a state that goes through a bucket.
 LARGEST = 1 << 20

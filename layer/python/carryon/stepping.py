@@ -11,7 +11,7 @@ from _thread import _count, get_ident
 from collections import namedtuple
 
 from . import TimeIsUp
-from .own_code import WORKERS, is_own, is_worker
+from .shared.own_code import WORKERS, is_own, is_worker
 from .snapshots import TRACERS, forget
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 
 from . import symbols
-from .own_code import is_own
+from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CALL, ITEM, LOCAL, SLICE, Names
 
 TYPE_CHECKING = False

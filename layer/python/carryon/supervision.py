@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-    from .board import Board
-    from .delivery import Order
-    from .settings import Settings
+    from .shared.board import Board
+    from .shared.delivery import Order
+    from .shared.settings import Settings
     from .standby import Standby
     from .supervisor import Supervisor
 
@@ -89,7 +89,7 @@ def _divide(
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     pipe: tuple[int, ...] = ()
     try:
-        from .board import Board
+        from .shared.board import Board
         from .standby import die_with_supervisor
 
         board = Board()
@@ -131,7 +131,7 @@ def supervise(
     supervisor = None
     status = 1
     try:
-        from .processes import adopt_orphans
+        from .shared.processes import adopt_orphans
 
         # Before the child can have any.
         adopt_orphans()

@@ -10,7 +10,9 @@ import _signal as signal
 import os
 import time
 
-from .board import (
+from .dispatch import Dispatch
+from .needs import Needs
+from .shared.board import (
     ALARM_AT_MS,
     ANSWERED,
     ATTENDED,
@@ -29,10 +31,8 @@ from .board import (
     WAKE,
     WAKE_SIGNAL,
 )
-from .dispatch import Dispatch
-from .margins import rescue_ms, slowness, warm_up_before_alarm_ms
-from .needs import Needs
-from .processes import handles, lives, reap, send, wait_for_ends
+from .shared.margins import rescue_ms, slowness, warm_up_before_alarm_ms
+from .shared.processes import handles, lives, reap, send, wait_for_ends
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from .board import Board
     from .captures import Captures
     from .dispatch import RunCourier
-    from .settings import Settings
+    from .shared.board import Board
+    from .shared.settings import Settings
 
 _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
 _END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -300,7 +300,7 @@ class Supervisor:
         """Have the child write where its threads are; it may have to wait for its share of the CPU to do so."""
         if self._dumped_for != alarm_at_ms and self._board.stacks >= 0:
             self._dumped_for = alarm_at_ms
-            from . import stacks
+            from .shared import stacks
 
             stacks.ask(self.child, self._board.stacks, within_s)
 
@@ -331,7 +331,7 @@ class Supervisor:
             self._have("stack", self._empty_stacks)
 
     def _empty_stacks(self) -> None:
-        from . import stacks
+        from .shared import stacks
 
         stacks.forget(self._board.stacks)
 

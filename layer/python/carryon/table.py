@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import attempts
+from .shared import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import margins
+from .shared import margins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

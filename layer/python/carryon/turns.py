@@ -6,7 +6,7 @@ from . import stepping
 from .handlers import in_turn
 from .looks import is_plain_call
 from .loops import conditions
-from .own_code import is_own
+from .shared.own_code import is_own
 from .skipping import does_something, leaves_nothing_out
 
 TYPE_CHECKING = False

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from . import envelope, parcels, sealing, signing
-from .board import PENDING
+from . import parcels, sealing
+from .shared import envelope, signing
+from .shared.board import PENDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from .courier import Courier
-    from .delivery import Order
+    from .shared.delivery import Order
 
 _SAME = ("chain", "hop", "parent", "started_at_ms")
 

@@ -13,7 +13,7 @@ from os import getpid
 from time import monotonic, time
 
 from . import TimeIsUp
-from .board import CAPTURE_SIGNAL, UNDERSTUDY_SIGNAL
+from .shared.board import CAPTURE_SIGNAL, UNDERSTUDY_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

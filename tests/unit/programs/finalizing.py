@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from carryon import stacks
+from carryon.shared import stacks
 from carryon.watchdog import Watchdog
 
 # Before the layer's own, so that they come later.

@@ -12,8 +12,9 @@ import time
 import types
 import weakref
 
-from carryon import bootstrap, settings
-from carryon.board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL, NEVER_MS, Board
+from carryon import bootstrap
+from carryon.shared import settings
+from carryon.shared.board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL, NEVER_MS, Board
 
 FUNCTION = '''
 import sys

@@ -7,15 +7,7 @@ import os
 import time
 
 from . import jobs
-from .board import (
-    COURIER,
-    ORDERS,
-    OUTCOME,
-    PENDING,
-    REFUSED,
-    SENDING,
-    SETTLED,
-)
+from .board import COURIER, ORDERS, OUTCOME, PENDING, REFUSED, SENDING, SETTLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _WORKERS = (("/concurrent/futures/thread.py", "_worker"), ("/multiprocessing/pool.py", "worker"))
 WORKERS = tuple(file for file, _ in _WORKERS)
 # The folder of Carry On's own code.
-LAYER = os.path.dirname(__file__) + "/"
+LAYER = os.path.dirname(os.path.dirname(__file__)) + "/"
 # Frames that a log line shows.
 _SHOWN_MAX = 12
 
