@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon import clock, credentials
-from carryon.credentials import NoCredentials, Source
-from carryon.endpoints import Unknown
+from carryon.aws import clock, credentials
+from carryon.aws.credentials import NoCredentials, Source
+from carryon.aws.endpoints import Unknown
 
 FULL, RELATIVE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 

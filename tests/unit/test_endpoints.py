@@ -17,8 +17,8 @@ from botocore.session import get_session
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carryon import endpoints, proxies
-from carryon.endpoints import Unknown, Url
+from carryon.aws import endpoints, proxies
+from carryon.aws.endpoints import Unknown, Url
 
 DATA = Path(botocore.__file__).parent / "data"
 PARTITIONS = json.loads((DATA / "partitions.json").read_text())
@@ -75,7 +75,7 @@ URLS = {
 )
 def test_urls_of_the_environment(variables, flags):
     """The service's own counts more, an empty one not at all; beside either, FIPS and dual stack say nothing."""
-    from carryon.aws import Service
+    from carryon.aws.service import Service
 
     for url in URLS.values():
         env = {**KEYS, **flags, "HOME": "/nonexistent"}

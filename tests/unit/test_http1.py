@@ -10,9 +10,9 @@ from pathlib import Path
 import botocore.httpsession
 import pytest
 
-from carryon import tls
-from carryon.endpoints import Unknown, Url
-from carryon.http1 import Connection, NotAnswered, NotConnected, NotTrusted, ProxyFailed
+from carryon.aws import tls
+from carryon.aws.endpoints import Unknown, Url
+from carryon.aws.http1 import Connection, NotAnswered, NotConnected, NotTrusted, ProxyFailed
 from tests.support.certificates import Authority
 
 OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"

@@ -11,10 +11,11 @@ from unittest import mock
 import botocore.auth
 import pytest
 
-from carryon import aws, invoking, needs, tls
-from carryon.credentials import NoCredentials
-from carryon.endpoints import Unknown
-from carryon.http1 import NotTrusted, ProxyFailed
+from carryon import invoking, needs
+from carryon.aws import service, tls
+from carryon.aws.credentials import NoCredentials
+from carryon.aws.endpoints import Unknown
+from carryon.aws.http1 import NotTrusted, ProxyFailed
 from tests.support.lambda_api import LambdaApi
 
 from .test_endpoints import sent_by_botocore
@@ -138,7 +139,7 @@ def test_a_wrong_clock_is_corrected_once(error, off_s, environ):
         light = invoking.Light("eu-west-1")
         wrong = SimpleNamespace(**{name: getattr(time, name) for name in ("monotonic", "gmtime", "strftime")})
         wrong.time = lambda: time.time() + off_s
-        with mock.patch.object(aws, "time", wrong):
+        with mock.patch.object(service, "time", wrong):
             api.fail(error)
             assert invoke(light) == (invoking.ACCEPTED, "")
             api.fail(error, times=9)
@@ -232,11 +233,11 @@ def test_an_application_id_goes_along(environ):
 )
 def test_errors_have_a_code_and_a_message(headers, body, expected):
     """However the protocol, or a proxy, writes them."""
-    from carryon.http1 import Response
+    from carryon.aws.http1 import Response
 
     response = Response(502, headers)
     response.body = body
-    assert aws.error_of(response) == expected
+    assert service.error_of(response) == expected
 
 
 def test_unknown_is_said_of_a_region():

@@ -10,8 +10,8 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from carryon import sigv4
-from carryon.credentials import Credentials
+from carryon.aws import sigv4
+from carryon.aws.credentials import Credentials
 
 words = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 names = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,20}", fullmatch=True) | st.sampled_from(sorted(sigv4._NOT_SIGNED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .endpoints import Unknown
+from .aws.endpoints import Unknown
 from .shared import attempts
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .aws import Service
+    from .aws.service import Service
 
 # How an attempt has ended. PASSING and NOT_REACHED: another one may succeed. IN_DOUBT: it may have arrived.
 ACCEPTED, TOO_LARGE, REFUSED, PASSING, NOT_REACHED, IN_DOUBT = range(6)
@@ -35,13 +35,13 @@ class Light:
     client, reason = LIGHT, ""
 
     def __init__(self, region: str | None) -> None:
-        from .aws import Service
+        from .aws.service import Service
 
         self._service: Service = Service("lambda", region, os.environ)
 
     def get_ready(self, within_ms: int) -> None:
         """Connect, and take each step of a request but to send it."""
-        from . import sigv4
+        from .aws import sigv4
 
         _headers(None)
         sigv4.quote("rehearsal")
@@ -59,8 +59,8 @@ class Light:
         Args:
             begin: called before anything is sent; what it raises ends all.
         """
-        from . import aws, http1, sigv4
-        from .credentials import NoCredentials
+        from .aws import http1, service, sigv4
+        from .aws.credentials import NoCredentials
 
         path = f"/2015-03-31/functions/{sigv4.quote(function)}/invocations"
         try:
@@ -75,7 +75,7 @@ class Light:
             return REFUSED, attempts.describe(error)
         if response.status < 300:
             return ACCEPTED, ""
-        code, message = aws.error_of(response)
+        code, message = service.error_of(response)
         cause = f"{code}: {message[:_MESSAGE_MAX]} (status {response.status})"
         if code == _TOO_LARGE:
             return TOO_LARGE, cause
@@ -157,7 +157,7 @@ def choose(region: str | None, client: Callable[[int], Any]) -> Light | Botocore
 
 
 def _headers(tenant: str | None) -> dict[str, str]:
-    from . import sigv4
+    from .aws import sigv4
 
     headers = {"X-Amz-Invocation-Type": "Event"}
     if tenant:

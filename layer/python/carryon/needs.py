@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .botocore_only import why_botocore
+from .aws.botocore_only import why_botocore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

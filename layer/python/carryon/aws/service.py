@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import time
 
-from . import __version__, clock, endpoints, proxies, sigv4
+from carryon import __version__
+
+from . import clock, endpoints, proxies, sigv4
 from .botocore_only import why_botocore
 from .credentials import Credentials, Source
 from .endpoints import Unknown
