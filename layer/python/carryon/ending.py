@@ -10,12 +10,12 @@ from collections import namedtuple
 import carryon
 
 from . import trust
+from .safe_points.stepping import SUSPENDS
 from .shared import answers, delivery, handover, margins
 from .shared import board as on_board
 from .shared.invocation import arrived
 from .shared.left_progress import EARLIER, reason_not_carried
 from .shared.own_code import is_own, own_frames
-from .stepping import SUSPENDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -158,7 +158,7 @@ class _Variable:
         if frame is None:
             raise LookupError(f"no function {self.function} of module {self.module} was running")
         # Not at the top: no cold start needs it.
-        from .snapshots import read
+        from .safe_points.snapshots import read
 
         found = read(frame)
         if self.name not in found:

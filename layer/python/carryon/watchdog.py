@@ -523,7 +523,7 @@ class Watchdog:
 
 
 _EVENT_LOOP = ("/asyncio/base_events.py", "/asyncio/events.py")
-_STEPPING = "/carryon/stepping.py"
+_STEPPING = "/carryon/safe_points/stepping.py"
 _HOOK = Watchdog._on_unraisable.__code__
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from carryon.shared.own_code import is_own
+
 from . import stepping
 from .handlers import in_turn
 from .looks import is_plain_call
 from .loops import conditions
-from .shared.own_code import is_own
 from .skipping import does_something, leaves_nothing_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
+    from carryon.watchdog import Watchdog
+
     from .bytecode import Flow
     from .looks import Codes
     from .loops import Loop
-    from .watchdog import Watchdog
 
 _STEPS_MAX = 1_000_000
 _NOTHING_YET = ("NOP", "LOAD_FAST", "LOAD_CONST", "LOAD_SMALL_INT", "PUSH_NULL", "NOT_TAKEN", "EXTENDED_ARG", "RESUME")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from carryon.shared.own_code import LAYER, is_own
+
 from . import loops, touches
 from .bytecode import Flow
-from .shared.own_code import LAYER, is_own
 from .snapshots import read
 
 TYPE_CHECKING = False

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from types import FunctionType, MethodType
 
+from carryon.shared.own_code import is_own
+
 from . import loops
 from .harmless import is_plain, matters
-from .shared.own_code import is_own
 from .streams import read_on
 from .symbols import ATTRIBUTE, CALL, EXIT, ITERATOR, Names, attribute
 

@@ -10,8 +10,9 @@ import sys
 from _thread import _count, get_ident
 from collections import namedtuple
 
-from . import TimeIsUp
-from .shared.own_code import WORKERS, is_own, is_worker
+from carryon import TimeIsUp
+from carryon.shared.own_code import WORKERS, is_own, is_worker
+
 from .snapshots import TRACERS, forget
 
 TYPE_CHECKING = False

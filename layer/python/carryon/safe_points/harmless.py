@@ -7,8 +7,9 @@ import sys
 import types
 from functools import partial
 
+from carryon.shared.own_code import is_own
+
 from . import classes, symbols
-from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, EXIT, ITERATOR, LOCAL, NEW, RESULT, SLICE, Names
 
 TYPE_CHECKING = False

@@ -6,7 +6,8 @@ import builtins
 import sys
 import types
 
-from .shared.own_code import is_own
+from carryon.shared.own_code import is_own
+
 from .symbols import ATTRIBUTE, CALL, attribute
 
 TYPE_CHECKING = False

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import types
 
+from carryon.shared.own_code import is_own
+
 from . import symbols
 from .harmless import CONTAINERS, FIXED, PURE_METHODS, is_own_object
-from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CODE, GLOBAL, ITEM, NEW, Names
 
 TYPE_CHECKING = False

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from carryon.state import State
+    from carryon.watchdog import Watchdog
+
     from .boundary import Boundary
     from .loops import Loop
     from .program import Own
-    from .state import State
-    from .watchdog import Watchdog
 
 # What a search comes to: there is nothing to look for; something was found, and the exception is to be raised now;
 # it goes on.

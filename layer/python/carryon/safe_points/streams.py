@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import types
 
+from carryon.shared.own_code import is_own
+
 from . import symbols
-from .shared.own_code import is_own
 from .symbols import ATTRIBUTE, CALL, ITEM, LOCAL, SLICE, Names
 
 TYPE_CHECKING = False
