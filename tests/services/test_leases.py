@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from carryon import leases
-from carryon.table import Table
+from carryon.courier import leases
+from carryon.courier.table import Table
 
 STEPS = {"steps": 350}
 CHAIN = {"CARRYON_TO": "self", "CARRYON_STATE": "steps"}

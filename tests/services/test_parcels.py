@@ -5,7 +5,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
-from carryon.parcels import NotHad, Parcels
+from carryon.courier.parcels import NotHad, Parcels
 
 CHAIN = "2f0c7b3e-8d55-4c1e-9a35-0d3c5d2a7b11"
 ENVELOPE = b'{"carryon":{"v":1}}' * 70_000

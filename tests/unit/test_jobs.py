@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from carryon import courier
+from carryon.courier import courier
 from carryon.shared import attempts, delivery, jobs
 from carryon.shared import board as boards
 from carryon.shared.board import ACCEPTED, ORDERS, OUTCOME, PENDING, SENDING, UNANSWERED, UNREACHABLE

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from carryon import parcels, sealing
+from carryon.courier import parcels, sealing
 from carryon.shared.delivery import Order
 from carryon.shared.settings import parse
 

@@ -12,7 +12,7 @@ from cfnlint.decode import decode
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from carryon import parcels
+from carryon.courier import parcels
 from carryon.shared import settings
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_the_function_may_invoke_itself_and_its_versions(template, tmp_path, mon
 def test_the_function_may_do_with_the_table_what_it_does_and_no_more(template):
     """Reads, and conditional writes, of this table alone."""
     statement = template["Resources"]["PrimeMayContinue"]["Properties"]["PolicyDocument"]["Statement"][1]
-    source = (ROOT / "layer/python/carryon/table.py").read_text()
+    source = (ROOT / "layer/python/carryon/courier/table.py").read_text()
     granted = {action.removeprefix("dynamodb:") for action in statement["Action"]}
 
     # A transaction needs the permission for each of its steps.
@@ -84,7 +84,7 @@ def test_the_function_may_do_with_the_table_what_it_does_and_no_more(template):
 def test_the_table_is_the_one_that_the_layer_asks(template):
     """Its keys, paid by request, and with items that go by themselves when they have expired."""
     table = template["Resources"]["Leases"]["Properties"]
-    source = (ROOT / "layer/python/carryon/leases.py").read_text()
+    source = (ROOT / "layer/python/carryon/courier/leases.py").read_text()
 
     assert {key["AttributeName"]: key["KeyType"] for key in table["KeySchema"]} == {"chain": "HASH", "hop": "RANGE"}
     assert {key["AttributeName"]: key["AttributeType"] for key in table["AttributeDefinitions"]} == {
@@ -99,7 +99,7 @@ def test_the_table_is_the_one_that_the_layer_asks(template):
 def test_the_function_may_do_with_the_bucket_what_it_does_and_no_more(template):
     """Store, read and delete below the prefix of parcels, and see what is there."""
     objects, bucket = template["Resources"]["PrimeMayContinue"]["Properties"]["PolicyDocument"]["Statement"][2:]
-    source = (ROOT / "layer/python/carryon/parcels.py").read_text()
+    source = (ROOT / "layer/python/carryon/courier/parcels.py").read_text()
 
     called = {call.title().replace("_", "") for call in re.findall(r"self\._client\.([a-z]+_object)\b", source)}
     # HeadObject is GetObject to a policy.

@@ -7,15 +7,17 @@ import os
 import time
 from functools import partial
 
+from carryon.shared import attempts
+from carryon.shared.board import ACCEPTED, PENDING, REFUSED, SENDING, TAKEN_OVER, UNANSWERED, UNREACHABLE
+
 from . import invoking, sealing
-from .shared import attempts
-from .shared.board import ACCEPTED, PENDING, REFUSED, SENDING, TAKEN_OVER, UNANSWERED, UNREACHABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from carryon.shared.delivery import Order
+    from carryon.shared.settings import Settings
+
     from .courier import Courier
-    from .shared.delivery import Order
-    from .shared.settings import Settings
 
 # Of the time that is left, for the second target where there is one.
 _FALLBACK_SHARE = 0.4

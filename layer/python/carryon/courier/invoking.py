@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
-from .aws.endpoints import Unknown
-from .shared import attempts
+from carryon.aws.endpoints import Unknown
+from carryon.shared import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .aws.service import Service
+    from carryon.aws.service import Service
 
 # How an attempt has ended. PASSING and NOT_REACHED: another one may succeed. IN_DOUBT: it may have arrived.
 ACCEPTED, TOO_LARGE, REFUSED, PASSING, NOT_REACHED, IN_DOUBT = range(6)
@@ -35,13 +35,13 @@ class Light:
     client, reason = LIGHT, ""
 
     def __init__(self, region: str | None) -> None:
-        from .aws.service import Service
+        from carryon.aws.service import Service
 
         self._service: Service = Service("lambda", region, os.environ)
 
     def get_ready(self, within_ms: int) -> None:
         """Connect, and take each step of a request but to send it."""
-        from .aws import sigv4
+        from carryon.aws import sigv4
 
         _headers(None)
         sigv4.quote("rehearsal")
@@ -59,8 +59,8 @@ class Light:
         Args:
             begin: called before anything is sent; what it raises ends all.
         """
-        from .aws import http1, service, sigv4
-        from .aws.credentials import NoCredentials
+        from carryon.aws import http1, service, sigv4
+        from carryon.aws.credentials import NoCredentials
 
         path = f"/2015-03-31/functions/{sigv4.quote(function)}/invocations"
         try:
@@ -157,7 +157,7 @@ def choose(region: str | None, client: Callable[[int], Any]) -> Light | Botocore
 
 
 def _headers(tenant: str | None) -> dict[str, str]:
-    from .aws import sigv4
+    from carryon.aws import sigv4
 
     headers = {"X-Amz-Invocation-Type": "Event"}
     if tenant:

@@ -6,16 +6,18 @@ import json
 import os
 import time
 
+from carryon.shared import envelope
+from carryon.shared.board import PENDING
+
 from . import parcels
-from .shared import envelope
-from .shared.board import PENDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from carryon.shared.delivery import Order
+
     from .courier import Courier
-    from .shared.delivery import Order
 
 # What an asynchronous invocation takes: the payload alone counts.
 MAX = 1 << 20
@@ -98,7 +100,7 @@ def discard(courier: Courier, order: Order) -> None:
 
 def _wrap(meta: dict[str, Any], raw: bytes, function: str, key: bytes) -> bytes:
     if key:
-        from .shared import signing
+        from carryon.shared import signing
 
         meta = signing.sign(meta, raw, function, key)
     return envelope.wrap(raw, meta)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from carryon.shared import envelope, signing
+from carryon.shared.board import PENDING
+
 from . import parcels, sealing
-from .shared import envelope, signing
-from .shared.board import PENDING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from carryon.shared.delivery import Order
+
     from .courier import Courier
-    from .shared.delivery import Order
 
 _SAME = ("chain", "hop", "parent", "started_at_ms")
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 
+from carryon.shared import envelope, signing
+from carryon.shared.board import ACCEPTED
+from carryon.shared.closing import FINISHED
+from carryon.shared.verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
+
 from . import leases, parcels, sealing, unsealing
-from .shared import envelope, signing
-from .shared.board import ACCEPTED
-from .shared.closing import FINISHED
-from .shared.verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from carryon.shared.delivery import Order
+
     from .courier import Courier
-    from .shared.delivery import Order
 
 
 def open_hop(courier: Courier, order: Order, raw: bytes) -> None:

@@ -15,19 +15,21 @@ import sys
 import time
 from functools import partial
 
+from carryon.shared import attempts, jobs, keys
+from carryon.shared.board import ORDERS, PENDING, REFUSED, SETTLED, WAKE_SIGNAL
+from carryon.shared.delivery import CLOSE, DELIVER, OPEN, Order
+from carryon.shared.margins import rescue_ms, slowness
+
 from . import invoking, sealing, sending
-from .shared import attempts, jobs, keys
-from .shared.board import ORDERS, PENDING, REFUSED, SETTLED, WAKE_SIGNAL
-from .shared.delivery import CLOSE, DELIVER, OPEN, Order
-from .shared.margins import rescue_ms, slowness
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from .shared.board import Board
-    from .shared.settings import Settings
+    from carryon.shared.board import Board
+    from carryon.shared.settings import Settings
+
     from .table import Table
 
 _LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shared import attempts
+from carryon.shared import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
