@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from carryon import crash
+from carryon.supervisor import crash
 
 
 def status_of(end):

@@ -11,12 +11,12 @@ from unittest import mock
 import botocore.auth
 import pytest
 
-from carryon import needs
 from carryon.aws import service, tls
 from carryon.aws.credentials import NoCredentials
 from carryon.aws.endpoints import Unknown
 from carryon.aws.http1 import NotTrusted, ProxyFailed
 from carryon.courier import invoking
+from carryon.supervisor import needs
 from tests.support.lambda_api import LambdaApi
 
 from .test_endpoints import sent_by_botocore

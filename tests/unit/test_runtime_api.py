@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from carryon import runtime_api
+from carryon.supervisor import runtime_api
 
 
 def answered_with(monkeypatch, *parts):

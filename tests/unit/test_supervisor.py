@@ -10,7 +10,7 @@ import pytest
 from carryon.shared import board as boards
 from carryon.shared.margins import rescue_ms
 from carryon.shared.settings import parse
-from carryon.supervisor import Supervisor
+from carryon.supervisor.supervisor import Supervisor
 from tests.support.processes import state
 
 # Such that no busy machine comes near to where the supervisor takes over.

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from .shared.board import Board
     from .shared.delivery import DoHere
     from .shared.settings import Settings
-    from .standby import Standby
     from .supervision import Divide
+    from .supervisor.standby import Standby
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5

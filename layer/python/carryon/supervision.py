@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .shared.board import Board
     from .shared.delivery import Order
     from .shared.settings import Settings
-    from .standby import Standby
-    from .supervisor import Supervisor
+    from .supervisor.standby import Standby
+    from .supervisor.supervisor import Supervisor
 
     # Called when the handler is about to be loaded; returns the board, what a process that is to take another's place
     # has to wait for, and why there is no board where there should be one. Returns in each runtime process.
@@ -90,7 +90,7 @@ def _divide(
     pipe: tuple[int, ...] = ()
     try:
         from .shared.board import Board
-        from .standby import die_with_supervisor
+        from .supervisor.standby import die_with_supervisor
 
         board = Board()
         alive, alive_in_supervisor = pipe = os.pipe()
@@ -126,7 +126,7 @@ def supervise(
         pipe: writing end of the pipe by which that process notices the supervisor's end.
         start: as `Runtimes` takes it.
     """
-    from .standby import StartRuntime
+    from .supervisor.standby import StartRuntime
 
     supervisor = None
     status = 1
@@ -164,12 +164,12 @@ def _load_supervisor() -> type[Supervisor]:
     """The supervisor's class; memory or descriptors that are short now may not be a moment later."""
     for wait_s in _LOAD_AGAIN_S:
         try:
-            from .supervisor import Supervisor
+            from .supervisor.supervisor import Supervisor
 
             return Supervisor
         except (OSError, MemoryError):
             time.sleep(wait_s)
-    from .supervisor import Supervisor
+    from .supervisor.supervisor import Supervisor
 
     return Supervisor
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .shared import log
-from .shared.invocation import read
+from carryon.shared import log
+from carryon.shared.invocation import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .shared.board import Board
+    from carryon.shared.board import Board
 
 # What the function's invocation does without.
 _WITHOUT = {

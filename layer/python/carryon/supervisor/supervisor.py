@@ -10,9 +10,7 @@ import _signal as signal
 import os
 import time
 
-from .dispatch import Dispatch
-from .needs import Needs
-from .shared.board import (
+from carryon.shared.board import (
     ALARM_AT_MS,
     ANSWERED,
     ATTENDED,
@@ -31,8 +29,11 @@ from .shared.board import (
     WAKE,
     WAKE_SIGNAL,
 )
-from .shared.margins import rescue_ms, slowness, warm_up_before_alarm_ms
-from .shared.processes import handles, lives, reap, send, wait_for_ends
+from carryon.shared.margins import rescue_ms, slowness, warm_up_before_alarm_ms
+from carryon.shared.processes import handles, lives, reap, send, wait_for_ends
+
+from .dispatch import Dispatch
+from .needs import Needs
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -40,10 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from carryon.shared.board import Board
+    from carryon.shared.settings import Settings
+
     from .captures import Captures
     from .dispatch import RunCourier
-    from .shared.board import Board
-    from .shared.settings import Settings
 
 _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
 _END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -300,7 +302,7 @@ class Supervisor:
         """Have the child write where its threads are; it may have to wait for its share of the CPU to do so."""
         if self._dumped_for != alarm_at_ms and self._board.stacks >= 0:
             self._dumped_for = alarm_at_ms
-            from .shared import stacks
+            from carryon.shared import stacks
 
             stacks.ask(self.child, self._board.stacks, within_s)
 
@@ -331,7 +333,7 @@ class Supervisor:
             self._have("stack", self._empty_stacks)
 
     def _empty_stacks(self) -> None:
-        from .shared import stacks
+        from carryon.shared import stacks
 
         stacks.forget(self._board.stacks)
 

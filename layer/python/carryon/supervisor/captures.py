@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 
-from .shared import waits
-from .shared.board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL
-from .shared.processes import handles, send
+from carryon.shared import waits
+from carryon.shared.board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL
+from carryon.shared.processes import handles, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import os
 import time
 
-from .shared import processes
-from .shared.board import ALARM_AT_MS, COURIER, ORDERS, OUTCOME, PENDING, SENDING, SETTLED, UNREACHABLE, WAKE_SIGNAL
+from carryon.shared import processes
+from carryon.shared.board import (
+    ALARM_AT_MS,
+    COURIER,
+    ORDERS,
+    OUTCOME,
+    PENDING,
+    SENDING,
+    SETTLED,
+    UNREACHABLE,
+    WAKE_SIGNAL,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .shared.board import Board
-    from .shared.settings import Settings
+    from carryon.shared.board import Board
+    from carryon.shared.settings import Settings
 
     RunCourier = Callable[[Board, Settings, int], None]
 
@@ -114,7 +124,7 @@ class Dispatch:
             processes.end(courier)
 
     def _withdraw(self, cause: str, doubt: str) -> None:
-        from .shared import jobs
+        from carryon.shared import jobs
 
         jobs.withdraw(self._board, cause, doubt)
 

@@ -7,9 +7,8 @@ import os
 import signal
 import time
 
-from . import crash, runtime_api
-from .shared import closing, delivery, handover, jobs, left_progress, margins, processes, stacks
-from .shared.board import (
+from carryon.shared import closing, delivery, handover, jobs, left_progress, margins, processes, stacks
+from carryon.shared.board import (
     ACCEPTED,
     ALARM_AT_MS,
     ANSWERED,
@@ -27,18 +26,21 @@ from .shared.board import (
     STATE_IS_NEW,
     UNANSWERED,
 )
-from .shared.invocation import outline_of, read
-from .shared.own_code import own_frames
+from carryon.shared.invocation import outline_of, read
+from carryon.shared.own_code import own_frames
+
+from . import crash, runtime_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from carryon.shared.board import Board
+    from carryon.shared.invocation import Invocation
+    from carryon.shared.settings import Settings
+
     from .dispatch import Dispatch
-    from .shared.board import Board
-    from .shared.invocation import Invocation
-    from .shared.settings import Settings
 
 _STAGES = {RUN: "handler", FIRED: "handler", LEFT: "left running", HANDED: "answer"}
 _LAST_CHANCE_MS = 100
@@ -186,7 +188,7 @@ class Rescue:
         time_is_up = f"Time was up{where}, {margin_ms} ms before the deadline"
         own_calls = board.words[OWN_CALLS]
         if own_calls:
-            from .shared import continued_itself
+            from carryon.shared import continued_itself
 
             self._has_successor = True
             return continued_itself.conclude(self._settings, invocation, event, own_calls, time_is_up)

@@ -49,7 +49,7 @@ class Standby:
         os.close(self._go)
         die_with_supervisor(self._alive)
         if self._is_program:
-            from .shared.processes import adopt_orphans
+            from carryon.shared.processes import adopt_orphans
 
             adopt_orphans(False)
 
@@ -114,7 +114,7 @@ class Runtimes:
     def dismiss(self, pid: int) -> None:
         """End a standby that is not needed, with what has started in it."""
         # Not at the top: the function's process never needs it.
-        from .shared import processes
+        from carryon.shared import processes
 
         others = processes.descendants(pid) if self._start is not None else []
         processes.end(pid)

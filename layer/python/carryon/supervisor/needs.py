@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .aws.botocore_only import why_botocore
+from carryon.aws.botocore_only import why_botocore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .shared.settings import Settings
+    from carryon.shared.settings import Settings
 
 # Private memory, with some of it to spare.
 _LIGHT_KB = 12 << 10
