@@ -56,10 +56,10 @@ class Allowed(NamedTuple):
         return {CONTINUED if ending == CRASHED and on_crash == "continue" else ending for ending in endings}
 
 
-_ALARM = ["call", "carryon/watchdog.py", "_on_alarm"]
-_CAPTURE = ["call", "carryon/state.py", "capture"]
-_CAPTURED = ["return", "carryon/state.py", "capture"]
-_CONCLUDE = ["call", "carryon/ending.py", "conclude"]
+_ALARM = ["call", "carryon/runtime/watchdog.py", "_on_alarm"]
+_CAPTURE = ["call", "carryon/runtime/state.py", "capture"]
+_CAPTURED = ["return", "carryon/runtime/state.py", "capture"]
+_CONCLUDE = ["call", "carryon/runtime/ending.py", "conclude"]
 _DECIDE = ["call", "carryon/shared/handover.py", "decide"]
 DELIVER = ["call", "carryon/shared/delivery.py", "ask"]
 DELIVERED = ["return", "carryon/shared/delivery.py", "ask"]

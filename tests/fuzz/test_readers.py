@@ -8,10 +8,10 @@ import types
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.progress import Run
+from carryon.runtime.progress import Run
+from carryon.runtime.state import State
 from carryon.shared import envelope, invocation, signing
 from carryon.shared.settings import parse
-from carryon.state import State
 
 from .checks import as_text, check_readers
 from .hostile import EVENTS, METAS, mutated, nested

@@ -124,9 +124,9 @@ def test_the_shim_is_next_to_the_functions_own_handler(vendor, edge_runtime, fol
     assert stacks[0] == stacks[1] == stacks[2]
     *outside, shim, dispatcher, own = stacks[0]
     assert dispatcher == own == str(folder / "instrumented.py")
-    assert shim.endswith("/carryon/bootstrap.py")
+    assert shim.endswith("/carryon/runtime/bootstrap.py")
     vendors = [place for place, file in enumerate(outside) if any(part in file for part in VENDORS_FILES[vendor])]
-    shims = [place for place, file in enumerate(outside) if file.endswith("/carryon/bootstrap.py")]
+    shims = [place for place, file in enumerate(outside) if file.endswith("/carryon/runtime/bootstrap.py")]
     # Datadog patches the code of the function that it is given, which is the shim's.
     assert vendors
     assert max(vendors) < max(shims)

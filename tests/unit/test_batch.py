@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.batch import Batch, to_report
+from carryon.runtime.batch import Batch, to_report
 
 RECORDS = 6
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from carryon import hook
+from carryon.runtime import hook
 
 NAME = "carryon_test_hooked"
 

@@ -5,9 +5,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from carryon import own_invocations
-from carryon.own_invocations import AMBIGUOUS, NONE, ONCE, PENDING, OwnCalls, is_own
-from carryon.watchdog import CALLING, OFF
+from carryon.runtime import own_invocations
+from carryon.runtime.own_invocations import AMBIGUOUS, NONE, ONCE, PENDING, OwnCalls, is_own
+from carryon.runtime.watchdog import CALLING, OFF
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:worker"
 ENVIRON = {"AWS_LAMBDA_FUNCTION_NAME": "worker"}

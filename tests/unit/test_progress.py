@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import carryon
-from carryon import progress, watchdog
-from carryon.batch import Batch
+from carryon.runtime import progress, watchdog
+from carryon.runtime.batch import Batch
 from carryon.shared import board as boards
 from carryon.shared import left_progress
 from carryon.shared.settings import parse

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carryon.runtime.state import LARGEST, LARGEST_IN_BUCKET, State
 from carryon.shared.left_progress import NotCarried
 from carryon.shared.settings import parse
-from carryon.state import LARGEST, LARGEST_IN_BUCKET, State
 
 HANDLER = "carryon_test_handler"
 OTHER = "carryon_test_other"

@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 
+from carryon.runtime.watchdog import CALLING, OFF, Watchdog
 from carryon.shared.board import UNDERSTUDY_SIGNAL
-from carryon.watchdog import CALLING, OFF, Watchdog
 
 
 class Alarm(BaseException):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, TypeVar
 
-    from .bootstrap import Shim
-    from .progress import Run
+    from .runtime.bootstrap import Shim
+    from .runtime.progress import Run
 
     _Item = TypeVar("_Item")
 
@@ -125,7 +125,7 @@ def remaining_ms() -> float:
 def _current_run() -> Run:
     global _run
     if _run is None:
-        from .progress import Run
+        from .runtime.progress import Run
 
         _run = Run(_shim, {})
     return _run

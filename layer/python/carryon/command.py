@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from . import hook, supervision
+from . import supervision
+from .runtime import hook
 from .shared.settings import parse
 
 TYPE_CHECKING = False

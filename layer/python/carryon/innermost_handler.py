@@ -3,4 +3,4 @@
 A file and not a module made at run time: every way of importing finds it, those that look on the disk included.
 """
 
-from .innermost import load_for_vendor as __getattr__  # noqa: F401 called for each attribute of this module
+from .runtime.innermost import load_for_vendor as __getattr__  # noqa: F401 called for each attribute of this module

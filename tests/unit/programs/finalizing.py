@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 
+from carryon.runtime.watchdog import Watchdog
 from carryon.shared import stacks
-from carryon.watchdog import Watchdog
 
 # Before the layer's own, so that they come later.
 for _ in range(2):

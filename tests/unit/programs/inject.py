@@ -166,7 +166,7 @@ class Finder(importlib.abc.MetaPathFinder):
 lines = builtins.lines_of_layer = Lines()
 sys.meta_path.insert(0, Finder())
 
-from carryon import bootstrap, ending, watchdog  # noqa: E402, F401
+from carryon.runtime import bootstrap, ending, watchdog  # noqa: E402, F401
 from carryon.shared import settings  # noqa: E402
 from carryon.shared.board import CAPTURE_SIGNAL, LEFT, PHASE, SPENT, Board  # noqa: E402
 

@@ -15,9 +15,9 @@ import time
 from collections import Counter
 
 import carryon
-from carryon import alarm, watchdog
+from carryon.runtime import alarm, watchdog
+from carryon.runtime.state import State
 from carryon.shared import settings
-from carryon.state import State
 
 folder, count, seed, margin_ms, state_names = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
 sys.path.insert(0, folder)

@@ -12,7 +12,7 @@ import time
 import types
 import weakref
 
-from carryon import bootstrap
+from carryon.runtime import bootstrap
 from carryon.shared import settings
 from carryon.shared.board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL, NEVER_MS, Board
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from carryon.state import State
-    from carryon.watchdog import Watchdog
+    from carryon.runtime.state import State
+    from carryon.runtime.watchdog import Watchdog
 
     from .boundary import Boundary
     from .loops import Loop

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
-    from carryon.watchdog import Watchdog
+    from carryon.runtime.watchdog import Watchdog
 
     from .bytecode import Flow
     from .looks import Codes

@@ -14,11 +14,11 @@ from _thread import get_ident
 from functools import partial
 
 import carryon
+from carryon.shared import envelope, margins
+from carryon.shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
+from carryon.shared.invocation import Invocation, facts
 
 from . import hook, innermost, watchdog
-from .shared import envelope, margins
-from .shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
-from .shared.invocation import Invocation, facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from carryon.shared.board import Board
+    from carryon.shared.delivery import DoHere
+    from carryon.shared.settings import Settings
+    from carryon.supervision import Divide
+    from carryon.supervisor.standby import Standby
+
     from .batch import Batch
     from .own_invocations import OwnCalls
-    from .shared.board import Board
-    from .shared.delivery import DoHere
-    from .shared.settings import Settings
-    from .supervision import Divide
-    from .supervisor.standby import Standby
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
@@ -163,7 +164,7 @@ class Shim:
             self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
             if self.board.stacks >= 0:
                 try:
-                    from .shared import stacks
+                    from carryon.shared import stacks
 
                     stacks.write_on_signal(self.board.stacks)
                 except Exception as error:
@@ -249,7 +250,7 @@ class Shim:
         return answer
 
     def _traceback_without_shim(self, trace: Any) -> Any:
-        from .shared.own_code import LAYER
+        from carryon.shared.own_code import LAYER
 
         return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(LAYER)]
 
@@ -400,7 +401,7 @@ class Shim:
         self.watchdog.detach()
         board, self.board = self.board, None
         if board is not None and board.stacks >= 0:
-            from .shared import stacks
+            from carryon.shared import stacks
 
             stacks.write_no_more()
 

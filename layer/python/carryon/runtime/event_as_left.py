@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from .shared.invocation import facts, outline_of, read
-from .shared.left_progress import NotCarried
+from carryon.shared.invocation import facts, outline_of, read
+from carryon.shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .shared.board import Board
+    from carryon.shared.board import Board
 
 
 def encode(event: Any) -> bytes | NotCarried:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shared import margins
+from carryon.shared import margins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

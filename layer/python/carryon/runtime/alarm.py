@@ -7,14 +7,14 @@ import sys
 import time
 
 import carryon
+from carryon.safe_points import proofs, stepping
+from carryon.safe_points.handlers import better_place
+from carryon.shared import margins
+from carryon.shared.board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
+from carryon.shared.left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
+from carryon.shared.own_code import LAYER, is_own
 
 from . import trust
-from .safe_points import proofs, stepping
-from .safe_points.handlers import better_place
-from .shared import margins
-from .shared.board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
-from .shared.left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
-from .shared.own_code import LAYER, is_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Alarm:
         self._codes: Any = None
         self._turns: Any = None
         if shim.state is not None or shim.settings.event_as_left:
-            from .safe_points.search import SafePoints
+            from carryon.safe_points.search import SafePoints
 
             self._points = SafePoints(shim.state, self._event, shim.watchdog, self._capture)
 
@@ -126,8 +126,8 @@ class Alarm:
         return min(left_s, _WAIT_S) if found_at is None else left_s
 
     def _seek_turn(self, frames: list[FrameType]) -> bool:
-        from .safe_points.looks import TooLong
-        from .safe_points.turns import Turns
+        from carryon.safe_points.looks import TooLong
+        from carryon.safe_points.turns import Turns
 
         if self._turns is None:
             self._turns = Turns(self._shim.watchdog)
@@ -142,7 +142,7 @@ class Alarm:
 
     def _get_codes(self) -> Any:
         if self._codes is None:
-            from .safe_points.looks import Budget, Codes
+            from carryon.safe_points.looks import Budget, Codes
 
             self._codes = Codes(Budget(is_limited=self._points is None))
         return self._codes
@@ -157,8 +157,8 @@ class Alarm:
             return trust.IMPORTING
         if self._points is None and not trust.can_look(os.environ, self._search_ms()):
             return trust.NOT_LOOKED_AT
-        from .safe_points import further_turns
-        from .safe_points.turns import is_at_boundary
+        from carryon.safe_points import further_turns
+        from carryon.safe_points.turns import is_at_boundary
 
         codes = self._get_codes()
         try:
@@ -173,7 +173,7 @@ class Alarm:
         return trust.BOUNDARY if found else trust.INTERRUPTED
 
     def _carried(self, frames: list[FrameType]) -> Any:
-        from .safe_points.further_turns import Carried
+        from carryon.safe_points.further_turns import Carried
 
         state = self._shim.state
         return Carried(state.variables() if state is not None else [], frames[0])
@@ -256,7 +256,7 @@ class Alarm:
         return shim.event if shim.settings.event_as_left and shim.batch is None else None
 
     def _seek(self, frame: FrameType) -> bool:
-        from .safe_points.search import LATER
+        from carryon.safe_points.search import LATER
 
         return self._points.seek(frame) == LATER  # type: ignore[no-any-return]
 

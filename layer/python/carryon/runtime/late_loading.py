@@ -6,9 +6,10 @@ import os
 import time
 from importlib import import_module
 
+from carryon.shared import margins
+from carryon.shared.invocation import Invocation
+
 from . import beginning
-from .shared import margins
-from .shared.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ import time
 from functools import partial
 from importlib import import_module
 
+from carryon.shared import closing, delivery, envelope, handover, margins
+from carryon.shared.board import ACCEPTED, ATTENDED
+from carryon.shared.invocation import Invocation
+from carryon.shared.keys import Keys
+from carryon.shared.verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
+
 from . import ending, recording
-from .shared import closing, delivery, envelope, handover, margins
-from .shared.board import ACCEPTED, ATTENDED
-from .shared.invocation import Invocation
-from .shared.keys import Keys
-from .shared.verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _ask(shim: Shim, invocation: Invocation, opened: Opened) -> Verdict:
 
 def _check_here(invocation: Invocation, opened: tuple[dict[str, Any], bytes], keys: Keys) -> Verdict:
     """What a courier would find out, whose start alone takes ten times as long."""
-    from .shared import signing
+    from carryon.shared import signing
 
     try:
         signing.check(*opened, invocation.arn, keys, invocation.deadline_ms)

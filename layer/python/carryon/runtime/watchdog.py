@@ -12,8 +12,8 @@ from _weakref import ref
 from os import getpid
 from time import monotonic, time
 
-from . import TimeIsUp
-from .shared.board import CAPTURE_SIGNAL, UNDERSTUDY_SIGNAL
+from carryon import TimeIsUp
+from carryon.shared.board import CAPTURE_SIGNAL, UNDERSTUDY_SIGNAL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

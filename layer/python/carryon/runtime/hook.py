@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from .shared.delivery import DoHere
-    from .shared.settings import Settings
-    from .supervision import Divide
+    from carryon.shared.delivery import DoHere
+    from carryon.shared.settings import Settings
+    from carryon.supervision import Divide
 
 _CLIENT = "awslambdaric.bootstrap"
 # The first parameters of handle_event_request in every runtime client from 2.0 to 4.2.
@@ -108,13 +108,13 @@ def _install(client: Any, settings: Settings, divide: Divide, do_here: DoHere) -
 
 def say_without(reason: str) -> None:
     """Say why Carry On works without all of its parts."""
-    from .shared import log
+    from carryon.shared import log
 
     log.write("stepped_aside", "WARN", f"Carry On works without all of its parts: {reason}", {"reason": reason})
 
 
 def _report(settings: Settings) -> None:
-    from .shared import log
+    from carryon.shared import log
 
     for name, value, allowed in settings.problems:
         # Where there is to be a key, none at all would be worse than no chain.

@@ -6,18 +6,19 @@ import os
 import time
 
 import carryon
+from carryon.shared import answers, ends, handover, margins
+from carryon.shared.invocation import arrived
+from carryon.shared.left_progress import NotCarried
 
 from .progress import Run
-from .shared import answers, ends, handover, margins
-from .shared.invocation import arrived
-from .shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from carryon.shared.invocation import Invocation
+
     from .bootstrap import Shim
-    from .shared.invocation import Invocation
 
 
 def begin(shim: Shim, invocation: Invocation, left_ms: int) -> bool:

@@ -7,10 +7,11 @@ import sys
 import time
 from _thread import get_ident
 
+from carryon.shared import processes, waits
+from carryon.shared.board import COURIER, STANDBY
+from carryon.shared.own_code import is_own, is_worker
+
 from . import tasks
-from .shared import processes, waits
-from .shared.board import COURIER, STANDBY
-from .shared.own_code import is_own, is_worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from .shared.board import Board
+    from carryon.shared.board import Board
 
 # Modules in which a thread waits for what others do, not for an answer.
 _IDLE = ("/threading.py", "/queue.py", "/selectors.py")

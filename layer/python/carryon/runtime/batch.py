@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .shared.answers import batch_policy, records
+from carryon.shared.answers import batch_policy, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

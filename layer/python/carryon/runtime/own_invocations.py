@@ -13,8 +13,9 @@ import time
 from _thread import get_ident
 from functools import wraps
 
-from .shared.board import OWN_CALLS
-from .shared.continued_itself import AMBIGUOUS, NONE, ONCE, PENDING
+from carryon.shared.board import OWN_CALLS
+from carryon.shared.continued_itself import AMBIGUOUS, NONE, ONCE, PENDING
+
 from .watchdog import OFF
 
 TYPE_CHECKING = False

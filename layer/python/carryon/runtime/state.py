@@ -6,15 +6,16 @@ import importlib
 import json
 import sys
 
+from carryon.shared.left_progress import NotCarried
+
 from .first_values import FirstValues
-from .shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from .shared.settings import StateName
+    from carryon.shared.settings import StateName
 
 # What Lambda accepts in an asynchronous invocation; and in any other, for a state that goes through a bucket.
 LARGEST = 1 << 20
@@ -158,7 +159,7 @@ class _Variable:
         if frame is None:
             raise LookupError(f"no function {self.function} of module {self.module} was running")
         # Not at the top: no cold start needs it.
-        from .safe_points.snapshots import read
+        from carryon.safe_points.snapshots import read
 
         found = read(frame)
         if self.name not in found:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 
+from carryon.shared import closing, delivery, handover
+from carryon.shared.board import ACCEPTED
+
 from .ending import fail
-from .shared import closing, delivery, handover
-from .shared.board import ACCEPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from carryon.shared.invocation import Invocation
+
     from .bootstrap import Shim
-    from .shared.invocation import Invocation
 
 
 def bracket(

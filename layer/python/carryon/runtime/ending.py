@@ -8,22 +8,23 @@ import time
 from collections import namedtuple
 
 import carryon
+from carryon.safe_points.stepping import SUSPENDS
+from carryon.shared import answers, delivery, handover, margins
+from carryon.shared import board as on_board
+from carryon.shared.invocation import arrived
+from carryon.shared.left_progress import EARLIER, reason_not_carried
+from carryon.shared.own_code import is_own, own_frames
 
 from . import trust
-from .safe_points.stepping import SUSPENDS
-from .shared import answers, delivery, handover, margins
-from .shared import board as on_board
-from .shared.invocation import arrived
-from .shared.left_progress import EARLIER, reason_not_carried
-from .shared.own_code import is_own, own_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from carryon.shared.invocation import Invocation
+    from carryon.shared.left_progress import NotCarried
+
     from .bootstrap import Shim
-    from .shared.invocation import Invocation
-    from .shared.left_progress import NotCarried
 
 # How a handler ended whose time was up: `failure` is what it raised, None where it returned `result`.
 Ending = namedtuple("Ending", "invocation event context started_at result failure")
@@ -118,7 +119,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
     as_arrived = arrived(invocation)
     try:
         if own_calls:
-            from .shared import continued_itself
+            from carryon.shared import continued_itself
 
             itself = continued_itself.conclude(settings, invocation, as_arrived, own_calls, _time_is_up_text(shim))
             return answers.join(itself, result)

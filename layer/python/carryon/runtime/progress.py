@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from .shared.board import COMPLETE
-from .shared.envelope import PROGRESS
-from .shared.left_progress import NOT_CARRIED, RECORDS, NotCarried, refused
+from carryon.shared.board import COMPLETE
+from carryon.shared.envelope import PROGRESS
+from carryon.shared.left_progress import NOT_CARRIED, RECORDS, NotCarried, refused
+
 from .watchdog import OFF
 
 TYPE_CHECKING = False
