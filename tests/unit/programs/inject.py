@@ -50,7 +50,7 @@ MODULES = {
     "program",
     "progress",
     "proofs",
-    "safe_points",
+    "search",
     "skipping",
     "snapshots",
     "state",
@@ -68,7 +68,7 @@ NOT = {"__init__", "adopt", "stand_by", "detach", "_pass_on", "prepare", "_set"}
 
 
 # What a signal may come in the middle of, as it follows the program.
-SEARCH = ("safe_points:", "stepping:", "turns:")
+SEARCH = ("search:", "stepping:", "turns:")
 
 
 class Again:
