@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from carryon.process_division import Divide
     from carryon.shared.board import Board
     from carryon.shared.delivery import DoHere
     from carryon.shared.settings import Settings
-    from carryon.supervision import Divide
     from carryon.supervisor.standby import Standby
 
     from .batch import Batch

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from carryon.process_division import Divide
     from carryon.shared.delivery import DoHere
     from carryon.shared.settings import Settings
-    from carryon.supervision import Divide
 
 _CLIENT = "awslambdaric.bootstrap"
 # The first parameters of handle_event_request in every runtime client from 2.0 to 4.2.

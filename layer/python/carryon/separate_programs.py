@@ -13,8 +13,8 @@ import os
 import posix
 import sys
 
-from . import command as commands
-from . import supervision
+from . import process_division
+from . import startup as commands
 from .shared.board import Board
 from .shared.processes import adopt_orphans
 from .shared.settings import parse
@@ -44,7 +44,7 @@ def become_supervisor(command: list[str], launcher: str, words: list[str], path:
     isolated = "-s" if os.environ.get("PYTHONHOME") else "-I"
     arguments = [words[0], isolated, "-S", launcher, commands.SUPERVISE, plan]
     # Not os.execve: a debugger that starts with the interpreter has put another in its place.
-    posix.execve(sys.executable, arguments, supervision.environment_at_start())
+    posix.execve(sys.executable, arguments, process_division.environment_at_start())
 
 
 def supervise(plan: str) -> NoReturn:
@@ -83,7 +83,7 @@ def supervise(plan: str) -> NoReturn:
     if not child:
         start_beside(alive)
     os.close(alive)
-    supervision.supervise(board, settings, child, alive_here, start_beside)
+    process_division.supervise(board, settings, child, alive_here, start_beside)
     raise AssertionError
 
 

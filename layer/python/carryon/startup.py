@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import supervision
+from . import process_division
 from .runtime import hook
 from .shared.settings import parse
 
@@ -31,9 +31,9 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
         script_folder_on_path: whether the interpreter put the launcher's folder on sys.path.
     """
     if command[0] == SUPERVISE:
-        from . import apart
+        from . import separate_programs
 
-        apart.supervise(command[1])
+        separate_programs.supervise(command[1])
     facts = None
     if command[0] == RUNTIME:
         facts = command[1]
@@ -49,7 +49,9 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
 
     settings = parse(os.environ)
     whole = [_OPTIONS_SET, *command] if options_set else command
-    hook.install_on_import(settings, supervision.plan(settings, facts, list(whole), launcher), supervision.do_here)
+    hook.install_on_import(
+        settings, process_division.plan(settings, facts, list(whole), launcher), process_division.do_here
+    )
 
     sys.orig_argv[:] = command
     _reset_main(script_folder_on_path, target)

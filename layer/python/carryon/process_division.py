@@ -45,9 +45,9 @@ def plan(settings: Settings, facts: str | None, command: list[str], launcher: st
         # The runtime forks workers of its own, which one board cannot serve.
         return lambda: (None, None, "")
     if facts is not None:
-        from . import apart
+        from . import separate_programs
 
-        attached = apart.attach(facts)
+        attached = separate_programs.attach(facts)
         return lambda: attached
     words = list(sys.orig_argv)
     start_anew = partial(_start_anew, command, launcher, words, list(sys.path))
@@ -60,9 +60,9 @@ def plan(settings: Settings, facts: str | None, command: list[str], launcher: st
 def _start_anew(command: list[str], launcher: str, words: list[str], path: list[str]) -> str:
     """Exec a supervisor that starts the command; returns why it could not."""
     try:
-        from . import apart
+        from . import separate_programs
 
-        apart.become_supervisor(command, launcher, words, path)
+        separate_programs.become_supervisor(command, launcher, words, path)
     except Exception as error:
         return f"threads have started before the handler is loaded, and the supervisor could not: {error!r}"
 
