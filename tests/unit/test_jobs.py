@@ -7,7 +7,7 @@ import time
 import pytest
 
 from carryon.courier import courier
-from carryon.shared import attempts, delivery, jobs
+from carryon.shared import attempts, courier_jobs, delivery
 from carryon.shared import board as boards
 from carryon.shared.board import ACCEPTED, ORDERS, OUTCOME, PENDING, SENDING, UNANSWERED, UNREACHABLE
 from carryon.shared.settings import parse
@@ -49,38 +49,38 @@ def _fork():
 
 def test_a_job_that_was_given_up_is_not_begun(board):
     """Whoever waited for it has said that it was not sent."""
-    jobs.place(board, b"order")
-    jobs.withdraw(board, "no time", "in doubt")
+    courier_jobs.place(board, b"order")
+    courier_jobs.withdraw(board, "no time", "in doubt")
 
-    assert not jobs.report(board, 1, SENDING)
+    assert not courier_jobs.report(board, 1, SENDING)
     assert (board.words[OUTCOME], board.cause()) == (UNREACHABLE, "no time")
 
 
 def test_a_job_that_was_begun_and_given_up_is_in_doubt(board):
     """What becomes of it later is nobody's business."""
-    jobs.place(board, b"order")
-    assert jobs.report(board, 1, SENDING)
-    jobs.withdraw(board, "no time", "in doubt")
+    courier_jobs.place(board, b"order")
+    assert courier_jobs.report(board, 1, SENDING)
+    courier_jobs.withdraw(board, "no time", "in doubt")
 
-    assert not jobs.report(board, 1, ACCEPTED)
+    assert not courier_jobs.report(board, 1, ACCEPTED)
     assert (board.words[OUTCOME], board.cause()) == (UNANSWERED, "in doubt")
 
 
 def test_a_job_that_failed_is_given_up_with_the_reason_of_its_last_attempt(board):
     """It is tried again until then, by anybody."""
-    jobs.place(board, b"order")
+    courier_jobs.place(board, b"order")
     for outcome in (SENDING, PENDING, SENDING, PENDING):
-        assert jobs.report(board, 1, outcome, "refused")
-    jobs.withdraw(board, "no time", "in doubt")
+        assert courier_jobs.report(board, 1, outcome, "refused")
+    courier_jobs.withdraw(board, "no time", "in doubt")
 
     assert (board.words[OUTCOME], board.cause()) == (UNREACHABLE, "refused")
 
 
 def test_a_job_that_has_ended_stays_as_it_ended(board):
     """To wait for it no longer changes nothing."""
-    jobs.place(board, b"order")
-    jobs.report(board, 1, ACCEPTED)
-    jobs.withdraw(board, "no time", "in doubt")
+    courier_jobs.place(board, b"order")
+    courier_jobs.report(board, 1, ACCEPTED)
+    courier_jobs.withdraw(board, "no time", "in doubt")
 
     assert board.words[OUTCOME] == ACCEPTED
 
@@ -88,13 +88,13 @@ def test_a_job_that_has_ended_stays_as_it_ended(board):
 @pytest.mark.parametrize("is_over", [True, False])
 def test_a_late_courier_neither_begins_nor_speaks_of_another_job(is_over, board):
     """It has slept through the rest of its invocation, and has its order still in hand."""
-    jobs.place(board, b"order")
+    courier_jobs.place(board, b"order")
     board.finish()
     if not is_over:
-        jobs.place(board, b"another order")
+        courier_jobs.place(board, b"another order")
 
     for outcome in (SENDING, ACCEPTED):
-        assert not jobs.report(board, 1, outcome)
+        assert not courier_jobs.report(board, 1, outcome)
     assert board.words[OUTCOME] == PENDING
 
 
@@ -107,12 +107,12 @@ def test_of_many_processes_one_begins(board, fork):
         for number in range(1, rounds + 1):
             while board.words[ORDERS] < number:
                 pass
-            os.write(there, b"y" if jobs.report(board, number, SENDING) else b"n")
+            os.write(there, b"y" if courier_jobs.report(board, number, SENDING) else b"n")
 
     for _ in range(hopefuls):
         fork(begin_each)
     for number in range(1, rounds + 1):
-        jobs.place(board, b"order")
+        courier_jobs.place(board, b"order")
         answers = b"".join(os.read(here, 1) for _ in range(hopefuls))
         assert answers.count(b"y") == 1, number
     os.close(here)
@@ -121,25 +121,25 @@ def test_of_many_processes_one_begins(board, fork):
 
 def test_a_process_that_is_stopped_in_the_middle_leaves_no_wrong_word(board, fork):
     """Nobody waits for it for long, and what it may have begun with is in doubt."""
-    jobs.place(board, b"order")
+    courier_jobs.place(board, b"order")
     here, there = os.pipe()
 
     def hold():
-        with jobs._Lock(board):
+        with courier_jobs._Lock(board):
             os.write(there, b"!")
             signal.pause()
 
     pid = fork(hold)
     os.read(here, 1)
-    jobs.withdraw(board, "no time", "in doubt")
+    courier_jobs.withdraw(board, "no time", "in doubt")
     assert (board.words[OUTCOME], board.cause()) == (UNANSWERED, "in doubt")
     with pytest.raises(TimeoutError):
-        jobs.place(board, b"another order")
-    assert jobs.is_locked(board)
+        courier_jobs.place(board, b"another order")
+    assert courier_jobs.is_locked(board)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG), 5, "it does not end")
-    assert not jobs.is_locked(board)
-    assert jobs.place(board, b"another order")
+    assert not courier_jobs.is_locked(board)
+    assert courier_jobs.place(board, b"another order")
     os.close(here)
     os.close(there)
 
@@ -148,9 +148,9 @@ def test_without_a_file_to_lock_jobs_are_done_all_the_same(board):
     """Where memfd_create is denied, or the function has closed what it did not open."""
     kept, board.stacks = board.stacks, os.open(os.devnull, os.O_RDWR)
     os.close(board.stacks)
-    assert jobs.place(board, b"order")
+    assert courier_jobs.place(board, b"order")
     board.stacks = -1
-    assert jobs.report(board, 1, SENDING)
+    assert courier_jobs.report(board, 1, SENDING)
     board.stacks = kept
 
 
@@ -196,7 +196,7 @@ def test_a_courier_that_had_no_cpu_until_it_was_given_up_sends_nothing(board, st
     lambda_api.wait_for_calls(1)
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG), 5, "it does not stop")
-    jobs.withdraw(board, "no time", "in doubt")
+    courier_jobs.withdraw(board, "no time", "in doubt")
     board.finish()
     board.put_event(b'{"n": 2}', b"")
     delivery.place(board, order())
@@ -210,7 +210,7 @@ def test_a_courier_that_had_no_cpu_until_it_was_given_up_sends_nothing(board, st
 def test_what_the_supervisor_has_delivered_is_not_delivered_again(board):
     """It failed after that, and the process that it had stopped goes on with its own hand-over."""
     delivery.place(board, order())
-    jobs.report(board, 1, ACCEPTED)
+    courier_jobs.report(board, 1, ACCEPTED)
 
     assert delivery.ask(board, parse({"CARRYON_TO": "self"}), order(), b"", None)[:2] == (ACCEPTED, "")
     assert board.words[ORDERS] == 1

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from carryon.shared.waits import are_left_alone, is_left_alone
+from carryon.shared.process_waits import are_left_alone, is_left_alone
 from tests.support.processes import wait_until
 from tests.support.runtimes import RUNTIMES
 

@@ -11,14 +11,14 @@ import threading
 import time
 
 from carryon.runtime.watchdog import Watchdog
-from carryon.shared import stacks
+from carryon.shared import stack_dumps
 
 # Before the layer's own, so that they come later.
 for _ in range(2):
     atexit.register(time.sleep, 0.1)
 dog = Watchdog(lambda in_event_loop: BaseException(), lambda frame: None, lambda: None)
 dog.stand_by(lambda frame: None)
-stacks.write_on_signal(os.memfd_create("stacks"))
+stack_dumps.write_on_signal(os.memfd_create("stacks"))
 atexit.register(time.sleep, 0.1)
 
 

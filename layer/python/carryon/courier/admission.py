@@ -6,8 +6,8 @@ import json
 
 from carryon.shared import envelope, signing
 from carryon.shared.board import ACCEPTED
-from carryon.shared.closing import FINISHED
-from carryon.shared.verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
+from carryon.shared.chain_result import FINISHED
+from carryon.shared.hop_verdict import BUSY, CANCELLED, DUPLICATE, RUN, Verdict, encode, refuse
 
 from . import leases, parcels, sealing, unsealing
 

@@ -15,7 +15,7 @@ import sys
 import time
 from functools import partial
 
-from carryon.shared import attempts, jobs, keys
+from carryon.shared import attempts, courier_jobs, keys
 from carryon.shared.board import ORDERS, PENDING, REFUSED, SETTLED, WAKE_SIGNAL
 from carryon.shared.delivery import CLOSE, DELIVER, OPEN, Order
 from carryon.shared.margins import rescue_ms, slowness
@@ -149,7 +149,7 @@ def run(board: Board, settings: Settings, orders_before: int) -> None:
     def report(outcome: int, cause: str = "") -> None:
         while True:
             try:
-                if not jobs.report(board, number, outcome, cause):
+                if not courier_jobs.report(board, number, outcome, cause):
                     raise GivenUp
                 return
             except TimeoutError:

@@ -6,7 +6,7 @@ import os
 import time
 
 import carryon
-from carryon.shared import answers, ends, handover, margins
+from carryon.shared import answers, chain_limits, handover, margins
 from carryon.shared.invocation import arrived
 from carryon.shared.left_progress import NotCarried
 
@@ -63,7 +63,7 @@ def say_completed(shim: Shim, invocation: Invocation, result: Any, started_at: f
         _say(shim, "continued_itself", "INFO", text, invocation)
         return
     elapsed_ms = int((time.time() - started_at) * 1000)
-    costs = ends.as_fields(ends.spent(invocation.carried, elapsed_ms, os.environ))
+    costs = chain_limits.as_fields(chain_limits.spent(invocation.carried, elapsed_ms, os.environ))
     _say(shim, "completed", "INFO", "The work is done", invocation, elapsed_ms=elapsed_ms, **costs)
 
 

@@ -164,9 +164,9 @@ class Shim:
             self.watchdog.stand_by(self._capture if self.settings.state or self.settings.event_as_left else None)
             if self.board.stacks >= 0:
                 try:
-                    from carryon.shared import stacks
+                    from carryon.shared import stack_dumps
 
-                    stacks.write_on_signal(self.board.stacks)
+                    stack_dumps.write_on_signal(self.board.stacks)
                 except Exception as error:
                     reason = f"the layer is damaged: {error!r}"
         if reason and standby is None:
@@ -401,9 +401,9 @@ class Shim:
         self.watchdog.detach()
         board, self.board = self.board, None
         if board is not None and board.stacks >= 0:
-            from carryon.shared import stacks
+            from carryon.shared import stack_dumps
 
-            stacks.write_no_more()
+            stack_dumps.write_no_more()
 
     def _error(self, in_event_loop: bool) -> BaseException:
         if self.settings.raise_timeout_error:

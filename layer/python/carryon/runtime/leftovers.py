@@ -7,7 +7,7 @@ import sys
 import time
 from _thread import get_ident
 
-from carryon.shared import processes, waits
+from carryon.shared import process_waits, processes
 from carryon.shared.board import COURIER, STANDBY
 from carryon.shared.own_code import is_own, is_worker
 
@@ -78,7 +78,7 @@ def _threads(since: float, of_load: Collection[int]) -> Iterator[str]:
 
 def _is_idle(frame: FrameType, task: str) -> bool:
     """Whether a thread waits for other threads, for one of several things to happen, or for a time."""
-    return frame.f_code.co_filename.endswith(_IDLE) or waits.is_asleep(task)
+    return frame.f_code.co_filename.endswith(_IDLE) or process_waits.is_asleep(task)
 
 
 def _outwards(frame: FrameType | None) -> Iterator[FrameType]:

@@ -11,11 +11,11 @@ import time
 from functools import partial
 from importlib import import_module
 
-from carryon.shared import closing, delivery, envelope, handover, margins
+from carryon.shared import chain_result, delivery, envelope, handover, margins
 from carryon.shared.board import ACCEPTED, ATTENDED
+from carryon.shared.hop_verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
 from carryon.shared.invocation import Invocation
 from carryon.shared.keys import Keys
-from carryon.shared.verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
 
 from . import ending, recording
 
@@ -194,7 +194,7 @@ def _bracket_refusal(shim: Shim, invocation: Invocation, verdict: Verdict) -> Ha
 def _first_answer(shim: Shim, invocation: Invocation, event: Any, details: dict[str, Any]) -> Any:
     """What the hop's first owner has answered, as far as the table knows."""
     outcome = json.loads(details["outcome"] or "null")
-    if details["status"] == closing.FINISHED:
+    if details["status"] == chain_result.FINISHED:
         return outcome
     try:
         return handover.answer(shim.settings, invocation, event, (outcome or {}).get("to") or invocation.arn)

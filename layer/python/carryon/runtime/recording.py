@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from carryon.shared import closing, delivery, handover
+from carryon.shared import chain_result, delivery, handover
 from carryon.shared.board import ACCEPTED
 
 from .ending import fail
@@ -27,7 +27,7 @@ def bracket(
     Args:
         encode: how the runtime client encodes the answer.
     """
-    if not closing.is_needed(shim.settings, invocation):
+    if not chain_result.is_needed(shim.settings, invocation):
         return handler
 
     def call(event: Any, context: Any) -> Any:
@@ -36,14 +36,14 @@ def bracket(
             answer = handler(event, context)
         except Exception as error:
             if not shim.has_handed_over:
-                _close(shim, invocation, closing.FAILED, _described(error))
+                _close(shim, invocation, chain_result.FAILED, _described(error))
             raise
         if not shim.has_handed_over:
             try:
-                status, result = closing.FINISHED, encode(answer)
+                status, result = chain_result.FINISHED, encode(answer)
             except Exception as error:
                 # As it will fail once more, in the runtime client's hands.
-                status, result = closing.FAILED, _described(error)
+                status, result = chain_result.FAILED, _described(error)
             _close(shim, invocation, status, result)
         return answer
 
@@ -58,12 +58,12 @@ def _described(error: Exception) -> str:
 def _close(shim: Shim, invocation: Invocation, status: str, result: str) -> None:
     # The handler has ended: nobody is to take over from here on.
     shim.finish_board()
-    ending = closing.order(invocation, status, result, shim.margin_ms)
+    ending = chain_result.order(invocation, status, result, shim.margin_ms)
     outcome, cause, taken_over = delivery.ask(shim.board, shim.settings, ending, invocation.raw, shim.do_here)
     if outcome != ACCEPTED:
-        closing.say_not_recorded(shim.settings, invocation, cause)
+        chain_result.say_not_recorded(shim.settings, invocation, cause)
     elif taken_over:
         text = taken_over.decode()
         handover.say(shim.settings, "duplicate", "WARN", text, invocation, {})
-        if status == closing.FINISHED:
+        if status == chain_result.FINISHED:
             fail("Duplicate", text, [])

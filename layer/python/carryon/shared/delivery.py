@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from . import jobs
+from . import courier_jobs
 from .board import COURIER, ORDERS, OUTCOME, PENDING, REFUSED, SENDING, SETTLED
 
 TYPE_CHECKING = False
@@ -77,7 +77,7 @@ class Order:
 def place(board: Board, order: Order) -> str:
     """Put an order on the board, where the supervisor finds it; returns why that is not possible, or nothing."""
     try:
-        return "" if board.has_event() and jobs.place(board, order.encode()) else TOO_LARGE
+        return "" if board.has_event() and courier_jobs.place(board, order.encode()) else TOO_LARGE
     except TimeoutError as error:
         return str(error)
 
@@ -133,7 +133,7 @@ def _give_up(board: Board, *, is_to_end: bool) -> tuple[int, str]:
             can in a small function, is ready for the next hop then.
     """
     words = board.words
-    jobs.withdraw(board, NOT_READY, NO_ANSWER)
+    courier_jobs.withdraw(board, NOT_READY, NO_ANSWER)
     courier = words[COURIER]
     if courier and is_to_end:
         try:

@@ -9,7 +9,7 @@ import json
 import os
 import time
 
-from . import answers, ends, log
+from . import answers, chain_limits, log
 from . import board as on_board
 from .delivery import Order
 from .envelope import PROGRESS, wrap
@@ -76,10 +76,10 @@ def decide(
         raise Failure("TimeIsUp", text)
     chain, hop = position(invocation)
     carried = invocation.carried
-    spent = ends.spent(carried, int(time.time() * 1000) - started_at_ms, os.environ)
+    spent = chain_limits.spent(carried, int(time.time() * 1000) - started_at_ms, os.environ)
     if hop >= settings.max_hops:
         text = f"The chain {chain} has reached CARRYON_MAX_HOPS={settings.max_hops} and its work is not done"
-        raise Failure("HopLimit", text, ("hop_limit", text, ends.as_fields(spent)))
+        raise Failure("HopLimit", text, ("hop_limit", text, chain_limits.as_fields(spent)))
     if isinstance(progress, NotCarried):
         raise not_carried(progress)
     meta = {
@@ -98,15 +98,15 @@ def decide(
         meta["spent"] = spent
     if settings.stall_hops:
         event_as_left = invocation.raw if settings.event_as_left else None
-        stall = ends.stall(carried, meta, event_as_left, is_whole=is_whole and not crashes)
+        stall = chain_limits.stall(carried, meta, event_as_left, is_whole=is_whole and not crashes)
         if stall is not None:
             meta["stall"] = stall
     for kind, line, reason in (
-        ("AgeLimit", "age_limit", ends.too_old(meta, settings.max_age_ms)),
-        ("Stalled", "stalled", ends.stalled(meta, settings.stall_hops)),
+        ("AgeLimit", "age_limit", chain_limits.too_old(meta, settings.max_age_ms)),
+        ("Stalled", "stalled", chain_limits.stalled(meta, settings.stall_hops)),
     ):
         if reason is not None:
-            raise Failure(kind, reason, (line, reason, ends.as_fields(spent)))
+            raise Failure(kind, reason, (line, reason, chain_limits.as_fields(spent)))
     if target == "log":
         raise _dry_run(invocation, meta, time_is_up)
     arn = invocation.arn if target == "self" else target
@@ -131,7 +131,7 @@ def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> F
         "would_be_to": invocation.arn,
         "event_bytes": len(invocation.raw),
         "envelope_bytes": len(wrap(invocation.raw, meta)),
-        **ends.as_fields(meta.get("spent")),
+        **chain_limits.as_fields(meta.get("spent")),
     }
     if "state" in meta:
         fields["state_bytes"] = len(json.dumps(meta["state"], separators=(",", ":")))
@@ -200,7 +200,7 @@ def settle(
     """
     delivery_ms = int((time.monotonic() - began) * 1000)
     arn = order.function
-    fields = {"to": arn, "delivery_ms": delivery_ms, **_said(result), **ends.as_fields(order.meta.get("spent"))}
+    fields = {"to": arn, "delivery_ms": delivery_ms, **_said(result), **chain_limits.as_fields(order.meta.get("spent"))}
     if outcome == on_board.TAKEN_OVER:
         raise Failure("Duplicate", cause, ("duplicate", cause, {}))
     if outcome != on_board.ACCEPTED:

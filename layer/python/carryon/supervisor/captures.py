@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from carryon.shared import waits
+from carryon.shared import process_waits
 from carryon.shared.board import CAPTURE_AFTER_MS, CAPTURE_SIGNAL
 from carryon.shared.processes import handles, send
 
@@ -61,7 +61,7 @@ class Captures:
         if wanted_in_s > 0:
             return wanted_in_s if wanted_in_s < self._in_s(0) else None
         every_ms = max(int(left_ms * _EVERY), _EVERY_MIN_MS)
-        if not (waits.are_left_alone(child) and handles(child, CAPTURE_SIGNAL, at_once=True)):
+        if not (process_waits.are_left_alone(child) and handles(child, CAPTURE_SIGNAL, at_once=True)):
             return every_ms * _AGAIN / 1000
         send([child], CAPTURE_SIGNAL)
         # A supervisor that has had no CPU does not make up for what it has missed.

@@ -124,9 +124,9 @@ class Dispatch:
             processes.end(courier)
 
     def _withdraw(self, cause: str, doubt: str) -> None:
-        from carryon.shared import jobs
+        from carryon.shared import courier_jobs
 
-        jobs.withdraw(self._board, cause, doubt)
+        courier_jobs.withdraw(self._board, cause, doubt)
 
     def _fork_for_order(self) -> bool:
         """Start a courier for the order that waits for one; if there can be none the order is withdrawn."""

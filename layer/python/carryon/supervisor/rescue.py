@@ -7,7 +7,16 @@ import os
 import signal
 import time
 
-from carryon.shared import closing, delivery, handover, jobs, left_progress, margins, processes, stacks
+from carryon.shared import (
+    chain_result,
+    courier_jobs,
+    delivery,
+    handover,
+    left_progress,
+    margins,
+    processes,
+    stack_dumps,
+)
 from carryon.shared.board import (
     ACCEPTED,
     ALARM_AT_MS,
@@ -128,13 +137,13 @@ class Rescue:
         """Post the answer of an invocation whose time was up; False if it was answered before."""
         if self._board.words[COMPLETE]:
             # What the handler would have returned nobody knows.
-            self._close(invocation, closing.FINISHED, "null")
+            self._close(invocation, chain_result.FINISHED, "null")
             return self._posted(runtime_api.post_response, invocation, None)
         event: Any = None
         try:
             event = outline_of(self._board, invocation)
             began = time.monotonic()
-            if jobs.is_locked(self._board):
+            if courier_jobs.is_locked(self._board):
                 # It was stopped in the middle of its own hand-over, and has answered nothing.
                 processes.send(self.stopped, signal.SIGKILL)
             # Not in HANDED only: what this process has ordered before it failed is not ordered again.
@@ -232,18 +241,18 @@ class Rescue:
 
     def _close_failed(self, invocation: Invocation, error: dict[str, Any]) -> None:
         result = json.dumps({name: error[name] for name in ("errorType", "errorMessage")})
-        self._close(invocation, closing.FAILED, result)
+        self._close(invocation, chain_result.FAILED, result)
 
     def _close(self, invocation: Invocation, status: str, result: str) -> None:
         """Have it recorded how the chain has ended, where somebody will ask."""
-        if not closing.is_needed(self._settings, invocation):
+        if not chain_result.is_needed(self._settings, invocation):
             return
-        order = closing.order(invocation, status, result, self._board.span()[1])
+        order = chain_result.order(invocation, status, result, self._board.span()[1])
         outcome, cause = REFUSED, delivery.place(self._board, order)
         if not cause:
             outcome, cause = self._dispatch.wait(order.until_ms, order.until_ms)
         if outcome != ACCEPTED:
-            closing.say_not_recorded(self._settings, invocation, cause)
+            chain_result.say_not_recorded(self._settings, invocation, cause)
 
     def _post_failure(self, invocation: Invocation, failure: handover.Failure, stack: list[str]) -> bool:
         handover.say_failure(self._settings, invocation, failure)
@@ -293,7 +302,7 @@ class Rescue:
         return {"elapsed_ms": max(left_ms - remaining_ms, 0), "remaining_ms": remaining_ms, "margin_ms": margin_ms}
 
     def _frames(self) -> list[tuple[str, int, str]]:
-        return stacks.main_thread(self._board.stacks) if self._board.stacks >= 0 else []
+        return stack_dumps.main_thread(self._board.stacks) if self._board.stacks >= 0 else []
 
     def _stack(self) -> list[str]:
         """Lines of a stackTrace: what the process itself has said, else what was dumped."""

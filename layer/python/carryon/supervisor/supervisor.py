@@ -302,9 +302,9 @@ class Supervisor:
         """Have the child write where its threads are; it may have to wait for its share of the CPU to do so."""
         if self._dumped_for != alarm_at_ms and self._board.stacks >= 0:
             self._dumped_for = alarm_at_ms
-            from carryon.shared import stacks
+            from carryon.shared import stack_dumps
 
-            stacks.ask(self.child, self._board.stacks, within_s)
+            stack_dumps.ask(self.child, self._board.stacks, within_s)
 
     def _in_s(self, after_alarm_ms: int) -> float:
         """Seconds until that long after the alarm, by the clock that says it is longer: either may have jumped."""
@@ -333,9 +333,9 @@ class Supervisor:
             self._have("stack", self._empty_stacks)
 
     def _empty_stacks(self) -> None:
-        from carryon.shared import stacks
+        from carryon.shared import stack_dumps
 
-        stacks.forget(self._board.stacks)
+        stack_dumps.forget(self._board.stacks)
 
     def _rescue(self, alarm_at_ms: int, phase: int) -> float | None:
         from .rescue import GONE_ON, REPLACED, Rescue
