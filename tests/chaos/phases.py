@@ -59,7 +59,7 @@ class Allowed(NamedTuple):
 _ALARM = ["call", "carryon/runtime/watchdog.py", "_on_alarm"]
 _CAPTURE = ["call", "carryon/runtime/state.py", "capture"]
 _CAPTURED = ["return", "carryon/runtime/state.py", "capture"]
-_CONCLUDE = ["call", "carryon/runtime/ending.py", "conclude"]
+_CONCLUDE = ["call", "carryon/runtime/after_handler.py", "conclude"]
 _DECIDE = ["call", "carryon/shared/handover.py", "decide"]
 DELIVER = ["call", "carryon/shared/delivery.py", "ask"]
 DELIVERED = ["return", "carryon/shared/delivery.py", "ask"]

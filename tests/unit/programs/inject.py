@@ -29,7 +29,7 @@ KINDS = (RecursionError, MemoryError, OSError, ImportError)
 # comes once the handler has ended, what becomes of the process.
 ONLY = {
     "bootstrap": {"_put_off", "_capture", "_get_alarm", "_call_off", "_note_where", "_note_swallowed", "_error"},
-    "ending": {"_say_own_alarm"},
+    "after_handler": {"_say_own_alarm"},
     "own_code": {"is_own", "is_worker"},
     "progress": {"keep_state", "_keep", "_put", "_encode"},
 }
@@ -40,7 +40,7 @@ MODULES = {
     "bootstrap",
     "bytecode",
     "contents",
-    "ending",
+    "after_handler",
     "further_turns",
     "handlers",
     "harmless",
@@ -166,7 +166,7 @@ class Finder(importlib.abc.MetaPathFinder):
 lines = builtins.lines_of_layer = Lines()
 sys.meta_path.insert(0, Finder())
 
-from carryon.runtime import bootstrap, ending, watchdog  # noqa: E402, F401
+from carryon.runtime import after_handler, bootstrap, watchdog  # noqa: E402, F401
 from carryon.shared import settings  # noqa: E402
 from carryon.shared.board import CAPTURE_SIGNAL, LEFT, PHASE, SPENT, Board  # noqa: E402
 

@@ -225,11 +225,11 @@ class Shim:
         if self._mark in body[: envelope.MARK_WITHIN]:
             opened = envelope.unwrap(body)
             if self._opens or opened is not None and "parcel" in opened[0]:
-                from . import opening
+                from . import hop_opening
 
                 meta = opened[0] if opened is not None else None
                 facts = Invocation(invoke_id, rest[_ARN], rest[_DEADLINE], body, meta, tenant, trace, invocation_id)
-                handler, opened = opening.open_received(self, client, handler, facts, opened)
+                handler, opened = hop_opening.open_received(self, client, handler, facts, opened)
             if opened is not None:
                 carried, body = opened
         received = (invoke_id, rest[_ARN], rest[_DEADLINE], body, carried, tenant, trace, invocation_id)
@@ -238,9 +238,9 @@ class Shim:
             put_on_board(self.board, received)
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
         if self.is_spent and self.board is not None:
-            from . import ending
+            from . import after_handler
 
-            ending.wait_for_end(self.board)
+            after_handler.wait_for_end(self.board)
         if self.board_is_used:
             self.board_is_used = False
             self.own_calls = None
@@ -267,9 +267,9 @@ class Shim:
                 # Somebody may have written an envelope anew on its way, so that it was not known by its first bytes.
                 taken = None if self._is_looked_at else envelope.take(event)
                 if not self._is_looked_at and (self._opens or taken is not None and "parcel" in taken[0]):
-                    from . import opening
+                    from . import hop_opening
 
-                    return opening.take(self, handler, Invocation(*received), event, context)
+                    return hop_opening.take(self, handler, Invocation(*received), event, context)
                 self._is_looked_at = False
                 if taken is not None:
                     carried, event = taken
@@ -277,9 +277,9 @@ class Shim:
                     if self.board is not None:
                         put_on_board(self.board, received)
         if self.state is not None:
-            from . import beginning
+            from . import before_handler
 
-            event = beginning.put_state_back(self, Invocation(*received), event)
+            event = before_handler.put_state_back(self, Invocation(*received), event)
         if self._keeps_event:
             self.event = event
             if self.settings.batch == "report":
@@ -312,21 +312,23 @@ class Shim:
             if dog.fired is None:
                 self.finish_board()
                 if carried is not None:
-                    from . import beginning
+                    from . import before_handler
 
-                    beginning.say_completed(self, Invocation(*received), result, now)
+                    before_handler.say_completed(self, Invocation(*received), result, now)
                 return result
             failure = None
 
         self.board_is_used = True
         try:
             try:
-                from . import ending
+                from . import after_handler
             except Exception:
                 # No descriptor may be free, or imports may be guarded.
                 self._leave_to_supervisor()
                 raise
-            return ending.conclude(self, ending.Ending(Invocation(*received), event, context, now, result, failure))
+            return after_handler.conclude(
+                self, after_handler.Ending(Invocation(*received), event, context, now, result, failure)
+            )
         finally:
             # The failure's traceback has this frame, and whatever the handler's frames hold is to end with them.
             failure = result = self.event = self.batch = None
@@ -351,9 +353,9 @@ class Shim:
         alarm_at_ms = deadline_ms - margin_ms
         quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS
         if not quiet:
-            from . import beginning
+            from . import before_handler
 
-            if not beginning.begin(self, Invocation(*received), left_ms):
+            if not before_handler.begin(self, Invocation(*received), left_ms):
                 return False
         self.state_known = self._state_unknown
         self.stack = []
@@ -369,9 +371,9 @@ class Shim:
             armed = False
             reason = f"it could not be set: {error!r}"
         if not armed:
-            from . import beginning
+            from . import before_handler
 
-            return beginning.step_aside(self, Invocation(*received), reason)
+            return before_handler.step_aside(self, Invocation(*received), reason)
         self.stopped_how = ""
         if "asyncio.tasks" in sys.modules:
             self.tasks_before = ()

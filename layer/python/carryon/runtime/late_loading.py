@@ -9,7 +9,7 @@ from importlib import import_module
 from carryon.shared import margins
 from carryon.shared.invocation import Invocation
 
-from . import beginning
+from . import before_handler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _show(shim: Shim, invocation: Invocation) -> None:
     left_ms = min(int(invocation.deadline_ms - time.time() * 1000), margins.LONGEST_MS)
     if shim.board is None or left_ms < margins.STEP_ASIDE_MS:
         return
-    beginning.keep_carried(shim, invocation)
+    before_handler.keep_carried(shim, invocation)
     shim.board_is_used = True
     margin_ms = margins.margin_ms(shim.settings, left_ms)
     due = time.monotonic() + (left_ms - margin_ms) / 1000

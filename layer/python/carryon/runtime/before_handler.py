@@ -54,10 +54,10 @@ def say_completed(shim: Shim, invocation: Invocation, result: Any, started_at: f
     """
     given_back = answers.failures(result)
     if given_back and answers.batch_policy(arrived(invocation), None) is not None:
-        from . import ending
+        from . import after_handler
 
         text = f"Of this batch {len(given_back)} failed in a continuation, where their source does not hear of it"
-        ending.fail("RecordsFailed", text, [])
+        after_handler.fail("RecordsFailed", text, [])
     if shim.own_calls is not None and shim.own_calls.standing():
         text = "The handler has returned, and its work may go on in what it has sent to itself"
         _say(shim, "continued_itself", "INFO", text, invocation)
@@ -76,9 +76,9 @@ def put_state_back(shim: Shim, invocation: Invocation, event: Any) -> Any:
     try:
         return shim.state.prepare(invocation.carried, event)
     except NotCarried as error:
-        from . import ending
+        from . import after_handler
 
-        ending.fail("StateNotSerializable", str(error), [])
+        after_handler.fail("StateNotSerializable", str(error), [])
 
 
 def _say_margin_cut(shim: Shim, invocation: Invocation, left_ms: int) -> None:

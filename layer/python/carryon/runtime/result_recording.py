@@ -7,7 +7,7 @@ import json
 from carryon.shared import chain_result, delivery, handover
 from carryon.shared.board import ACCEPTED
 
-from .ending import fail
+from .after_handler import fail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from carryon.shared.hop_verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE,
 from carryon.shared.invocation import Invocation
 from carryon.shared.keys import Keys
 
-from . import ending, recording
+from . import after_handler, result_recording
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _open(shim: Shim, client: Any, handler: Handler, invocation: Invocation, ope
             carried, raw = {**stored[0], "parcel": carried["parcel"]}, stored[1]
         opened = {**carried, **verdict.details}, raw
     invocation = invocation._replace(carried=opened[0] if opened else None)
-    return recording.bracket(shim, handler, invocation, partial(_encode, client)), opened
+    return result_recording.bracket(shim, handler, invocation, partial(_encode, client)), opened
 
 
 def _encode(client: Any, answer: Any) -> str:
@@ -185,7 +185,7 @@ def _bracket_refusal(shim: Shim, invocation: Invocation, verdict: Verdict) -> Ha
         details = {name: value for name, value in verdict.details.items() if name != "outcome"}
         handover.say(shim.settings, name, level, verdict.text, invocation, details)
         if error:
-            ending.fail(error, verdict.text, [])
+            after_handler.fail(error, verdict.text, [])
         return _first_answer(shim, invocation, event, verdict.details)
 
     return answer
@@ -199,4 +199,4 @@ def _first_answer(shim: Shim, invocation: Invocation, event: Any, details: dict[
     try:
         return handover.answer(shim.settings, invocation, event, (outcome or {}).get("to") or invocation.arn)
     except handover.Failure as failure:
-        ending.fail(failure.kind, failure.text, [])
+        after_handler.fail(failure.kind, failure.text, [])
