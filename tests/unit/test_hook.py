@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from carryon.runtime import hook
+from carryon.runtime import import_hook
 
 NAME = "carryon_test_hooked"
 
@@ -24,7 +24,7 @@ def _heard(tmp_path, monkeypatch):
 def test_who_waits_for_a_module_hears_of_it_once_and_leaves_no_trace(heard):
     """With everything in it; the finder is gone and the loader is as it was."""
     before = list(sys.meta_path)
-    hook.on_import([NAME], lambda module: heard.append((module.__name__, module.value)))
+    import_hook.on_import([NAME], lambda module: heard.append((module.__name__, module.value)))
     assert len(sys.meta_path) == len(before) + 1
 
     module = importlib.import_module(NAME)
@@ -36,7 +36,7 @@ def test_who_waits_for_a_module_hears_of_it_once_and_leaves_no_trace(heard):
 
 def test_somebody_who_only_looks_for_the_module_changes_nothing(heard):
     """Many a tool asks whether a package is there before it imports it."""
-    hook.on_import([NAME], lambda module: heard.append(module.value))
+    import_hook.on_import([NAME], lambda module: heard.append(module.value))
 
     assert importlib.util.find_spec(NAME) is not None
     assert heard == []
@@ -47,14 +47,14 @@ def test_somebody_who_only_looks_for_the_module_changes_nothing(heard):
 def test_a_module_that_is_there_already_is_heard_of_at_once(heard):
     """Something may have imported it before the runtime client."""
     importlib.import_module(NAME)
-    hook.on_import([NAME], lambda module: heard.append(module.value))
+    import_hook.on_import([NAME], lambda module: heard.append(module.value))
 
     assert heard == [1]
 
 
 def test_a_module_that_does_not_exist_is_missed_as_ever(heard):
     """By everybody who asks."""
-    hook.on_import(["carryon_test_not_there"], heard.append)
+    import_hook.on_import(["carryon_test_not_there"], heard.append)
 
     with pytest.raises(ModuleNotFoundError, match="carryon_test_not_there"):
         importlib.import_module("carryon_test_not_there")

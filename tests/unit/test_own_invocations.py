@@ -5,8 +5,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from carryon.runtime import own_invocations
-from carryon.runtime.own_invocations import AMBIGUOUS, NONE, ONCE, PENDING, OwnCalls, is_own
+from carryon.runtime import self_invocations
+from carryon.runtime.self_invocations import AMBIGUOUS, NONE, ONCE, PENDING, OwnCalls, is_own
 from carryon.runtime.watchdog import CALLING, OFF
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:worker"
@@ -89,7 +89,7 @@ class Shim:
     def __init__(self):
         self.watchdog = SimpleNamespace(phase=CALLING, shields=0)
         self.board = SimpleNamespace(words=[0] * 32)
-        self.main_thread = own_invocations.get_ident()
+        self.main_thread = self_invocations.get_ident()
         self.own_calls = None
         self.board_is_used = False
         self.invoked_arn = ARN
@@ -136,7 +136,7 @@ def test_the_calls_of_an_invocation_stand_as_what_became_of_them(made, standing)
         else:
             in_flight += is_event
 
-    assert calls.standing() == standing == shim.board.words[own_invocations.OWN_CALLS]
+    assert calls.standing() == standing == shim.board.words[self_invocations.OWN_CALLS]
     assert shim.watchdog.shields == in_flight
     assert calls.wait(0) == standing
 
@@ -178,7 +178,7 @@ def test_only_what_reaches_the_function_itself_counts(service, operation, reques
     """And everything is sent, once, whatever is made of it."""
     shim = Shim()
     module, sent = client(service)
-    own_invocations.watch(shim, module)
+    self_invocations.watch(shim, module)
 
     answer = module.BaseClient()._make_api_call(operation, request_)
 
@@ -206,7 +206,7 @@ def test_what_is_sent_in_an_event_loop_counts_too():
     AioBaseClient.__module__ = aio.__name__
     aio.AioBaseClient, aio.BaseClient = AioBaseClient, base
     before = base._make_api_call
-    own_invocations.watch(shim, aio)
+    self_invocations.watch(shim, aio)
     request = {"FunctionName": "worker", "InvocationType": "Event"}
 
     with pytest.raises(ClientError):
@@ -222,7 +222,7 @@ def test_outside_of_an_invocation_nobody_counts():
     shim = Shim()
     shim.watchdog.phase = OFF
     module, sent = client()
-    own_invocations.watch(shim, module)
+    self_invocations.watch(shim, module)
     module.BaseClient()._make_api_call("Invoke", {"FunctionName": "worker", "InvocationType": "Event"})
 
     assert sent == ["Invoke"]
@@ -235,8 +235,8 @@ def test_a_call_of_an_invocation_before_says_nothing_of_this_one():
     shim.own_calls = before = OwnCalls(shim)
     call = before.begin(is_event=True)
     shim.own_calls = None
-    shim.board.words[own_invocations.OWN_CALLS] = shim.watchdog.shields = 0
+    shim.board.words[self_invocations.OWN_CALLS] = shim.watchdog.shields = 0
 
     call.end({"StatusCode": 202})
 
-    assert shim.board.words[own_invocations.OWN_CALLS] == shim.watchdog.shields == 0
+    assert shim.board.words[self_invocations.OWN_CALLS] == shim.watchdog.shields == 0

@@ -3,4 +3,4 @@
 A file and not a module made at run time: every way of importing finds it, those that look on the disk included.
 """
 
-from .runtime.innermost import load_for_vendor as __getattr__  # noqa: F401 called for each attribute of this module
+from .runtime.vendor_handlers import load_for_vendor as __getattr__  # noqa: F401 called for each attribute of this module

@@ -6,7 +6,7 @@ import os
 import sys
 
 from . import process_division
-from .runtime import hook
+from .runtime import import_hook
 from .shared.settings import parse
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def run(command: list[str], launcher: str, script_folder_on_path: bool) -> None:
 
     settings = parse(os.environ)
     whole = [_OPTIONS_SET, *command] if options_set else command
-    hook.install_on_import(
+    import_hook.install_on_import(
         settings, process_division.plan(settings, facts, list(whole), launcher), process_division.do_here
     )
 

@@ -35,7 +35,7 @@ def _state():
         "meta_path": [
             repr(finder) if "0x" not in repr(finder) else ""
             for finder in sys.meta_path
-            if type(finder).__module__ != "carryon.runtime.hook"
+            if type(finder).__module__ != "carryon.runtime.import_hook"
         ],
         "path_hooks": len(sys.path_hooks),
         "flags": repr(sys.flags),

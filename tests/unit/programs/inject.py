@@ -57,7 +57,7 @@ MODULES = {
     "stepping",
     "streams",
     "symbols",
-    "tasks",
+    "event_loop_tasks",
     "touches",
     "trust",
     "turns",

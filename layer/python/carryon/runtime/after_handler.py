@@ -253,7 +253,7 @@ def _left_running(shim: Shim, started_at: float) -> list[str]:
     if shim.board is None:
         return []  # there is nobody to stop it
     try:
-        from .leftovers import find
+        from .left_running import find
 
         loaded = shim.loaded_at, shim.threads_of_load
         return find(shim.board, time.time() - started_at, shim.tasks_before, *loaded)

@@ -18,7 +18,7 @@ from carryon.shared import envelope, margins
 from carryon.shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
 from carryon.shared.invocation import Invocation, facts
 
-from . import hook, innermost, watchdog
+from . import import_hook, vendor_handlers, watchdog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from carryon.supervisor.standby import Standby
 
     from .batch import Batch
-    from .own_invocations import OwnCalls
+    from .self_invocations import OwnCalls
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
@@ -120,7 +120,7 @@ class Shim:
 
     def _watch_clients(self, module: Any) -> None:
         try:
-            from .own_invocations import watch
+            from .self_invocations import watch
 
             watch(self, module)
         except Exception:
@@ -157,7 +157,7 @@ class Shim:
         os.register_at_fork(after_in_child=self._detach)
         # Not in the supervisor and the courier.
         if self.settings.max_hops and self.settings.to not in (None, "log"):
-            hook.on_import(("botocore.client", "aiobotocore.client"), self._watch_clients)
+            import_hook.on_import(("botocore.client", "aiobotocore.client"), self._watch_clients)
         self.watchdog.adopt()
         if self.board is not None:
             self.board.keep_from_children()
@@ -170,7 +170,7 @@ class Shim:
                 except Exception as error:
                     reason = f"the layer is damaged: {error!r}"
         if reason and standby is None:
-            hook.say_without(reason)
+            import_hook.say_without(reason)
         return standby
 
     def load_timed(self, load: Callable[[], Callable[[Any, Any], Any]]) -> Callable[[Any, Any], Any]:
@@ -189,13 +189,13 @@ class Shim:
         return handler
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
-        if name == innermost.NAME:
-            own: Callable[[Any, Any], Any] = innermost.load_for_vendor()
+        if name == vendor_handlers.NAME:
+            own: Callable[[Any, Any], Any] = vendor_handlers.load_for_vendor()
             return own
-        variable = innermost.variable(name, os.environ)
+        variable = vendor_handlers.variable(name, os.environ)
         if variable is None:
             return self._wrap(self._load(name), name)
-        give_back = innermost.take(variable, os.environ, self._wrap, self._load)
+        give_back = vendor_handlers.take(variable, os.environ, self._wrap, self._load)
         vendors: Callable[[Any, Any], Any] = self._load(name)
         give_back()
         return vendors
@@ -378,9 +378,9 @@ class Shim:
         if "asyncio.tasks" in sys.modules:
             self.tasks_before = ()
             try:
-                from . import tasks
+                from . import event_loop_tasks
 
-                self.tasks_before = tasks.known()
+                self.tasks_before = event_loop_tasks.known()
             except Exception:
                 pass  # those of an earlier invocation are then this one's
         if self.board is not None:

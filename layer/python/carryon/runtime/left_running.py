@@ -11,7 +11,7 @@ from carryon.shared import process_waits, processes
 from carryon.shared.board import COURIER, STANDBY
 from carryon.shared.own_code import is_own, is_worker
 
-from . import tasks
+from . import event_loop_tasks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _tasks(before: Collection[Any]) -> Iterator[str]:
     """Tasks that are not done: they go on as soon as the next invocation runs their loop, or in another thread."""
-    for task in list(tasks.known()):
+    for task in list(event_loop_tasks.known()):
         if not (task.done() or task.get_loop().is_closed() or task in before):
             yield f"task {task.get_name()}"
 
