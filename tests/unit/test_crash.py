@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from carryon.supervisor import crash
+from carryon.supervisor import exit_reports
 
 
 def status_of(end):
@@ -51,7 +51,7 @@ TEXTS = {
 @pytest.mark.parametrize(("number", "text"), TEXTS.items(), ids=str)
 def test_a_signal_has_the_name_that_lambda_gives_it(number, text):
     """The text is what people search for."""
-    assert crash.exit_error(status_of(by_signal(number))) == f"Runtime exited with error: {text}"
+    assert exit_reports.exit_error(status_of(by_signal(number))) == f"Runtime exited with error: {text}"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_signal_has_the_name_that_lambda_gives_it(number, text):
 )
 def test_an_exit_status_is_told(status, text):
     """Zero is no reason."""
-    assert crash.exit_error(status_of(lambda: os._exit(status))) == text
+    assert exit_reports.exit_error(status_of(lambda: os._exit(status))) == text
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_exit_status_is_told(status, text):
 def test_memory_is_hinted_at_where_it_was_short(monkeypatch, memory, peak_mb, hinted):
     """Limit and peak are named; where the limit is not known nothing is."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory)
-    known = crash.details(signal.SIGKILL, peak_mb << 10)
+    known = exit_reports.details(signal.SIGKILL, peak_mb << 10)
 
     assert known["peak_memory_mb"] == peak_mb
     assert known["signal"] == "SIGKILL"
@@ -85,4 +85,4 @@ def test_an_exit_by_its_own_will_is_not_for_lack_of_memory(monkeypatch):
     """Whatever was in use."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
 
-    assert crash.details(3 << 8, 256 << 10) == {"peak_memory_mb": 256, "exit_status": 3}
+    assert exit_reports.details(3 << 8, 256 << 10) == {"peak_memory_mb": 256, "exit_status": 3}

@@ -38,7 +38,7 @@ from carryon.shared.board import (
 from carryon.shared.invocation import outline_of, read
 from carryon.shared.own_code import own_frames
 
-from . import crash, runtime_api
+from . import exit_reports, runtime_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from carryon.shared.invocation import Invocation
     from carryon.shared.settings import Settings
 
-    from .dispatch import Dispatch
+    from .courier_dispatch import Dispatch
 
 _STAGES = {RUN: "handler", FIRED: "handler", LEFT: "left running", HANDED: "answer"}
 _LAST_CHANCE_MS = 100
@@ -158,8 +158,8 @@ class Rescue:
         return self._posted(runtime_api.post_response, invocation, answer)
 
     def _answer_crash(self, invocation: Invocation, status: int, peak_kb: int) -> None:
-        known = crash.details(status, peak_kb)
-        text = crash.exit_error(status)
+        known = exit_reports.details(status, peak_kb)
+        text = exit_reports.exit_error(status)
         stack = self._stack()
         fields = {**self._times(invocation), "stopped_at": own_frames(self._frames()), **known}
         fields.update(left_progress.reason_not_carried(left_progress.read(self._board)))

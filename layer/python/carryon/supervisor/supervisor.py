@@ -32,8 +32,8 @@ from carryon.shared.board import (
 from carryon.shared.margins import rescue_ms, slowness, warm_up_before_alarm_ms
 from carryon.shared.processes import handles, lives, reap, send, wait_for_ends
 
-from .dispatch import Dispatch
-from .needs import Needs
+from .courier_dispatch import Dispatch
+from .courier_needs import Needs
 from .standby import Runtimes
 
 TYPE_CHECKING = False
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from carryon.shared.board import Board
     from carryon.shared.settings import Settings
 
-    from .captures import Captures
-    from .dispatch import RunCourier
+    from .capture_requests import Captures
+    from .courier_dispatch import RunCourier
 
 _NOT_PASSED_ON = {signal.SIGCHLD, WAKE_SIGNAL, signal.SIGURG, signal.SIGWINCH}
 _END = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -208,7 +208,7 @@ class Supervisor:
             return
         self._said.add(helper)
         try:
-            from .lacking import say
+            from .missing_helpers import say
 
             say(self._board, helper, error)
         except Exception:
@@ -293,7 +293,7 @@ class Supervisor:
     def _ask(self, alarm_at_ms: int, left_ms: int, margin_ms: int) -> float | None:
         """Have the child capture its state from time to time; returns in how many seconds to look again."""
         if self._captures is None:
-            from .captures import Captures
+            from .capture_requests import Captures
 
             self._captures = Captures(self._in_s, self._board.words)
         return self._captures.tend(self.child, alarm_at_ms, left_ms, margin_ms)
