@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from carryon.courier import leases
-from carryon.courier.table import Table
+from carryon.courier.lease_table import Table
 
 STEPS = {"steps": 350}
 CHAIN = {"CARRYON_TO": "self", "CARRYON_STATE": "steps"}

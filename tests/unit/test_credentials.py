@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carryon.aws import clock, credentials
+from carryon.aws import credentials, timestamps
 from carryon.aws.credentials import NoCredentials, Source
 from carryon.aws.endpoints import Unknown
 
@@ -222,15 +222,18 @@ def test_times_are_read_as_they_were_written(seconds):
     """As ISO 8601 and as in headers."""
     moment = time.gmtime(seconds)
     written = time.strftime("%Y-%m-%dT%H:%M:%S", moment)
-    day, month = (["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][moment.tm_wday], clock._MONTHS[moment.tm_mon - 1])
+    day, month = (
+        ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"][moment.tm_wday],
+        timestamps._MONTHS[moment.tm_mon - 1],
+    )
 
-    assert clock.from_iso(f"{written}Z") == clock.from_iso(f"{written}.123Z") == seconds
-    assert clock.from_http(f"{day}, {time.strftime(f'%d {month} %Y %H:%M:%S', moment)} GMT") == seconds
+    assert timestamps.from_iso(f"{written}Z") == timestamps.from_iso(f"{written}.123Z") == seconds
+    assert timestamps.from_http(f"{day}, {time.strftime(f'%d {month} %Y %H:%M:%S', moment)} GMT") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2015-08-30", "2015-08-30T12:36:00+02:00", "now", "2015-08-30T12:36Z"])
 def test_other_ways_to_write_a_time_are_refused(text):
     """And never taken for another time."""
-    for read in (clock.from_iso, clock.from_http):
+    for read in (timestamps.from_iso, timestamps.from_http):
         with pytest.raises(ValueError, match=r"."):
             read(text)

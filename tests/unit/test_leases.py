@@ -3,7 +3,7 @@
 import pytest
 
 from carryon.courier import leases
-from carryon.courier.table import OF_CHAIN
+from carryon.courier.lease_table import OF_CHAIN
 
 NOW_MS = 1_000_000
 HOP = {"id": "me", "chain": "c", "hop": 3, "deadline_ms": NOW_MS + 60_000}

@@ -71,7 +71,7 @@ def test_the_function_may_invoke_itself_and_its_versions(template, tmp_path, mon
 def test_the_function_may_do_with_the_table_what_it_does_and_no_more(template):
     """Reads, and conditional writes, of this table alone."""
     statement = template["Resources"]["PrimeMayContinue"]["Properties"]["PolicyDocument"]["Statement"][1]
-    source = (ROOT / "layer/python/carryon/courier/table.py").read_text()
+    source = (ROOT / "layer/python/carryon/courier/lease_table.py").read_text()
     granted = {action.removeprefix("dynamodb:") for action in statement["Action"]}
 
     # A transaction needs the permission for each of its steps.

@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from . import clock
+from . import timestamps
 from .endpoints import Unknown, Url, parse
 from .http1 import Connection, NotAnswered, NotConnected
 
@@ -146,7 +146,7 @@ class Source:
 
 def _read(body: bytes) -> Credentials:
     given = json.loads(body)
-    expires_at = None if given["Expiration"] is None else clock.from_iso(given["Expiration"])
+    expires_at = None if given["Expiration"] is None else timestamps.from_iso(given["Expiration"])
     return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["Token"], expires_at)
 
 

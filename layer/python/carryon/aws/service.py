@@ -10,7 +10,7 @@ import time
 
 from carryon import __version__
 
-from . import clock, endpoints, proxies, sigv4
+from . import endpoints, proxies, sigv4, timestamps
 from .botocore_only import why_botocore
 from .credentials import Credentials, Source
 from .endpoints import Unknown
@@ -141,7 +141,7 @@ class Service:
         if error_of(response)[0] not in _SKEWED:
             return False
         try:
-            skew_s = clock.from_http(response.headers.get("date", "")) - time.time()
+            skew_s = timestamps.from_http(response.headers.get("date", "")) - time.time()
         except ValueError:
             return False
         if abs(skew_s - self._skew_s) < _SKEW_S:

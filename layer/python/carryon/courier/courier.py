@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from carryon.shared.board import Board
     from carryon.shared.settings import Settings
 
-    from .table import Table
+    from .lease_table import Table
 
 _LOOK_S = 1.0  # how soon it is noticed that the supervisor is gone
 # A connection that has been idle for longer may be dead without our having heard of it.
@@ -75,16 +75,16 @@ class Courier:
     def _job(self, kind: str) -> Callable[[Order, bytes], None]:
         if kind == DELIVER:
             return partial(sending.deliver, self)
-        from . import admission
+        from . import hop_claim
 
-        return partial({OPEN: admission.open_hop, CLOSE: admission.close_hop}[kind], self)
+        return partial({OPEN: hop_claim.open_hop, CLOSE: hop_claim.close_hop}[kind], self)
 
     def table(self, until_ms: int) -> Table:
         """The table of CARRYON_TABLE, to be asked until then (ms since the epoch).
 
         Its client stays from the start of one hop to the end of the next, so its timeouts are made for either.
         """
-        from .table import Table
+        from .lease_table import Table
 
         name = self.settings.table
         self.report(PENDING, f"no answer from the table {name}")
@@ -219,10 +219,10 @@ def _get_ready(courier: Courier, board: Board) -> None:
         if settings.bucket and len(raw) + len(board.state() or b"") > _LARGE:
             sealing.client(courier, within_ms)
         if settings.table:
-            from . import rehearsal
+            from . import botocore_rehearsal
 
             table = courier.table_client(within_ms)
-            rehearsal.take(table.get_item, TableName=settings.table, Key={})
+            botocore_rehearsal.take(table.get_item, TableName=settings.table, Key={})
         elif courier.keys.are_plain:
             sealing.rehearse(courier, raw, target)
     except Exception:

@@ -98,9 +98,11 @@ class Botocore:
 
     def get_ready(self, within_ms: int) -> None:
         """Connect, and take each step of a request but to send it."""
-        from . import rehearsal
+        from . import botocore_rehearsal
 
-        rehearsal.take(self._client(within_ms).invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}")
+        botocore_rehearsal.take(
+            self._client(within_ms).invoke, FunctionName="rehearsal", InvocationType="Event", Payload=b"{}"
+        )
 
     def disconnect(self) -> None:
         """Do nothing: the courier closes what connections botocore has."""

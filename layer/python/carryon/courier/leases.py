@@ -11,7 +11,7 @@ import os
 import time
 from collections import namedtuple
 
-from .table import OF_CHAIN, Changed, Table
+from .lease_table import OF_CHAIN, Changed, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
