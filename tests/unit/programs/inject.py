@@ -39,28 +39,28 @@ MODULES = {
     "boundary",
     "bootstrap",
     "bytecode",
-    "contents",
+    "value_kinds",
     "after_handler",
-    "further_turns",
-    "handlers",
-    "harmless",
+    "remaining_turns",
+    "exception_table",
+    "side_effects",
     "own_code",
-    "looks",
+    "code_facts",
     "loops",
-    "program",
+    "state_writers",
     "progress",
-    "proofs",
+    "other_writers",
     "search",
-    "skipping",
+    "skipped_code",
     "snapshots",
     "state",
     "stepping",
-    "streams",
+    "response_streams",
     "symbols",
     "event_loop_tasks",
     "touches",
     "trust",
-    "turns",
+    "loop_turns",
     "watchdog",
 }
 # Before the first invocation; or what belongs to the function.
@@ -68,7 +68,7 @@ NOT = {"__init__", "adopt", "stand_by", "detach", "_pass_on", "prepare", "_set"}
 
 
 # What a signal may come in the middle of, as it follows the program.
-SEARCH = ("search:", "stepping:", "turns:")
+SEARCH = ("search:", "stepping:", "loop_turns:")
 
 
 class Again:

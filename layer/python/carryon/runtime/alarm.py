@@ -7,8 +7,8 @@ import sys
 import time
 
 import carryon
-from carryon.safe_points import proofs, stepping
-from carryon.safe_points.handlers import better_place
+from carryon.safe_points import other_writers, stepping
+from carryon.safe_points.exception_table import better_place
 from carryon.shared import margins
 from carryon.shared.board import CAPTURE_AFTER_MS, FIRED, NEVER_MS, PHASE
 from carryon.shared.left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
@@ -79,7 +79,7 @@ class Alarm:
             self._until = 0.0
             if shim.board is not None and shim.watchdog.has_signal():
                 shim.board.words[PHASE] = FIRED
-        frames = proofs.stack(frame, shim.watchdog.caller)
+        frames = other_writers.stack(frame, shim.watchdog.caller)
         if trust.is_importing(frames):
             # One that was interrupted fails for ever; one that does not end, the supervisor ends with the process.
             return _IMPORT_S
@@ -126,8 +126,8 @@ class Alarm:
         return min(left_s, _WAIT_S) if found_at is None else left_s
 
     def _seek_turn(self, frames: list[FrameType]) -> bool:
-        from carryon.safe_points.looks import TooLong
-        from carryon.safe_points.turns import Turns
+        from carryon.safe_points.code_facts import TooLong
+        from carryon.safe_points.loop_turns import Turns
 
         if self._turns is None:
             self._turns = Turns(self._shim.watchdog)
@@ -142,7 +142,7 @@ class Alarm:
 
     def _get_codes(self) -> Any:
         if self._codes is None:
-            from carryon.safe_points.looks import Budget, Codes
+            from carryon.safe_points.code_facts import Budget, Codes
 
             self._codes = Codes(Budget(is_limited=self._points is None))
         return self._codes
@@ -152,19 +152,19 @@ class Alarm:
         shim = self._shim
         if shim.settings.process != trust.SAFE or shim.board is None:
             return trust.INTERRUPTED
-        frames = proofs.stack(frame, shim.watchdog.caller)
+        frames = other_writers.stack(frame, shim.watchdog.caller)
         if trust.is_importing(frames):
             return trust.IMPORTING
         if self._points is None and not trust.can_look(os.environ, self._search_ms()):
             return trust.NOT_LOOKED_AT
-        from carryon.safe_points import further_turns
-        from carryon.safe_points.turns import is_at_boundary
+        from carryon.safe_points import remaining_turns
+        from carryon.safe_points.loop_turns import is_at_boundary
 
         codes = self._get_codes()
         try:
             with codes.budget:
                 found = is_at_boundary(codes, frames)
-                if found and further_turns.write(codes, frames, self._carried(frames)):
+                if found and remaining_turns.write(codes, frames, self._carried(frames)):
                     found = None
         except Exception:
             return trust.NOT_LOOKED_AT
@@ -173,7 +173,7 @@ class Alarm:
         return trust.BOUNDARY if found else trust.INTERRUPTED
 
     def _carried(self, frames: list[FrameType]) -> Any:
-        from carryon.safe_points.further_turns import Carried
+        from carryon.safe_points.remaining_turns import Carried
 
         state = self._shim.state
         return Carried(state.variables() if state is not None else [], frames[0])
@@ -281,7 +281,7 @@ class Alarm:
     def _capture(self, frame: FrameType, offset: int, once: bool) -> bool:
         if self._shim.watchdog.shields:
             return False
-        if not once and trust.is_importing(proofs.stack(frame, self._shim.watchdog.caller)):
+        if not once and trust.is_importing(other_writers.stack(frame, self._shim.watchdog.caller)):
             return False
         if once:
             return self._keep(frame, (frame, offset), refuses=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import namedtuple
 
 from . import loops
-from .program import COROUTINE
+from .state_writers import COROUTINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .program import Own, Program
+    from .state_writers import Own, Program
 
 # The loop of a frame on the stack in which all happens that touches the state, again and again.
 Boundary = namedtuple("Boundary", "frame own loop")

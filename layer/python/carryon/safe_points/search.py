@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from time import perf_counter
 
-from . import boundary, proofs, stepping
-from .contents import DEEP, contents
-from .handlers import in_turn
-from .program import Program, functions_of
+from . import boundary, other_writers, stepping
+from .exception_table import in_turn
 from .snapshots import read
+from .state_writers import Program, functions_of
 from .touches import Known
+from .value_kinds import DEEP, contents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .boundary import Boundary
     from .loops import Loop
-    from .program import Own
+    from .state_writers import Own
 
 # What a search comes to: there is nothing to look for; something was found, and the exception is to be raised now;
 # it goes on.
@@ -88,7 +88,7 @@ class SafePoints:
         return come_to
 
     def _begin(self, frame: FrameType) -> int:
-        frames = proofs.stack(frame, self._dog.caller)
+        frames = other_writers.stack(frame, self._dog.caller)
         program = self._know(frames)
         found = boundary.find(program, frames)
         if found is not None and self._is_at_end(found, frame) and self._captured(found, frames):
@@ -112,9 +112,9 @@ class SafePoints:
 
     def untouched(self, frame: FrameType) -> bool:
         """Whether the state is still that of the last boundary, or of the start."""
-        frames = proofs.stack(frame, self._dog.caller)
+        frames = other_writers.stack(frame, self._dog.caller)
         program = self._know(frames)
-        if not proofs.nobody_else_writes(program, frames):
+        if not other_writers.nobody_else_writes(program, frames):
             return False
         return boundary.is_untouched(program, frames, boundary.find(program, frames))
 
@@ -220,7 +220,7 @@ class SafePoints:
         is_target = target is not None and target.frame is frame and target.loop.head == at
         if target is not None and not is_target and _is_in(target, frame):
             return LATER
-        frames = proofs.stack(frame, self._dog.caller)
+        frames = other_writers.stack(frame, self._dog.caller)
         self._know(frames)
         found = boundary.find(program, frames)
         if found is None or found.frame is not frame or found.loop.head != at:
@@ -234,9 +234,9 @@ class SafePoints:
         program = self._program
         assert program is not None
         return (
-            proofs.nobody_else_writes(program, frames)
+            other_writers.nobody_else_writes(program, frames)
             and self._capture(found.frame, found.own.flow.offsets[found.loop.head], self._once)
-            and proofs.nobody_else_writes(program, frames)
+            and other_writers.nobody_else_writes(program, frames)
         )
 
     def _is_at_end(self, found: Boundary, frame: FrameType) -> bool:

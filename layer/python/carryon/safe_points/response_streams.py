@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from .looks import Codes, Look
+    from .code_facts import Codes, Look
     from .symbols import Expression
 
 _READS = {

@@ -11,8 +11,8 @@ from types import FunctionType, MethodType
 from carryon.shared.own_code import is_own
 
 from . import loops
-from .harmless import is_plain, matters
-from .streams import read_on
+from .response_streams import read_on
+from .side_effects import is_plain, matters
 from .symbols import ATTRIBUTE, CALL, EXIT, ITERATOR, Names, attribute
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .bytecode import Flow
-    from .looks import Codes
+    from .code_facts import Codes
     from .loops import Loop
     from .symbols import Expression
 

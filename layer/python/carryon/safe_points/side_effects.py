@@ -9,7 +9,7 @@ from functools import partial
 
 from carryon.shared.own_code import is_own
 
-from . import classes, symbols
+from . import implicit_calls, symbols
 from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, EXIT, ITERATOR, LOCAL, NEW, RESULT, SLICE, Names
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from .looks import Codes, Look
+    from .code_facts import Codes, Look
     from .symbols import Expression
 
 _FUNCTION = types.FunctionType
@@ -102,12 +102,12 @@ def matters(codes: Codes, look: Look, at: int, names: Names, depth: int) -> bool
     call = symbols.called(one, stack)
     is_harmless = partial(_is_harmless, codes, depth=depth + 1)
     if call is None:
-        return classes.instruction_matters(one, stack, names, is_harmless)
+        return implicit_calls.instruction_matters(one, stack, names, is_harmless)
     keywords = symbols.keywords(look.code, look.flow, at, stack)
     return (
         _call_matters(codes, look, call[0], names, depth)
         or any(_is_called_back(codes, names, argument) for argument in call[1])
-        or classes.call_matters(one, stack, call, keywords, names, is_harmless)
+        or implicit_calls.call_matters(one, stack, call, keywords, names, is_harmless)
     )
 
 

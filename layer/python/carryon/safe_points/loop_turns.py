@@ -5,10 +5,10 @@ from __future__ import annotations
 from carryon.shared.own_code import is_own
 
 from . import stepping
-from .handlers import in_turn
-from .looks import is_plain_call
+from .code_facts import is_plain_call
+from .exception_table import in_turn
 from .loops import conditions
-from .skipping import does_something, leaves_nothing_out
+from .skipped_code import does_something, leaves_nothing_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from carryon.runtime.watchdog import Watchdog
 
     from .bytecode import Flow
-    from .looks import Codes
+    from .code_facts import Codes
     from .loops import Loop
 
 _STEPS_MAX = 1_000_000

@@ -11,7 +11,7 @@ import types
 from carryon.shared.own_code import is_own
 
 from . import symbols
-from .harmless import CONTAINERS, FIXED, PURE_METHODS, is_own_object
+from .side_effects import CONTAINERS, FIXED, PURE_METHODS, is_own_object
 from .symbols import ATTRIBUTE, CODE, GLOBAL, ITEM, NEW, Names
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from .looks import Codes, Look
+    from .code_facts import Codes, Look
     from .symbols import Expression
 
 _FUNCTION, _METHOD = types.FunctionType, types.MethodType

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .program import Program
+    from .state_writers import Program
 
 
 def stack(frame: FrameType | None, caller: FrameType | None = None) -> list[FrameType]:
