@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from carryon.courier.key_store import KeyStore
 from carryon.shared.keys import Keys, KeyUnavailable
 from carryon.shared.settings import NO_GOOD_KEY, parse
 
@@ -46,7 +47,7 @@ def secret(services, **value):
 
 def test_a_parameter_is_decrypted(services, asked):
     """The ARN of an SSM parameter leads to its plain text."""
-    keys = Keys(settings(parameter(services, KEY)), asked)
+    keys = Keys(settings(parameter(services, KEY)), KeyStore(asked).fetch)
 
     assert keys.first(soon()) == KEY.encode()
     assert list(keys.each(soon())) == [KEY.encode()]
@@ -56,7 +57,7 @@ def test_a_parameter_is_decrypted(services, asked):
 @pytest.mark.parametrize("value", [{"SecretString": KEY}, {"SecretBinary": KEY.encode()}])
 def test_a_secret_is_read(services, asked, value):
     """The ARN of a secret leads to its text, or to its bytes."""
-    keys = Keys(settings(secret(services, **value)), asked)
+    keys = Keys(settings(secret(services, **value)), KeyStore(asked).fetch)
 
     assert keys.first(soon()) == KEY.encode()
 
@@ -64,9 +65,9 @@ def test_a_secret_is_read(services, asked, value):
 def test_what_a_secret_was_before_verifies_too(services, asked):
     """After a rotation the new version signs, and what the old one has signed is good."""
     arn = secret(services, SecretString=KEY)
-    before = [key for key in Keys(settings(arn), asked).each(soon()) if key]
+    before = [key for key in Keys(settings(arn), KeyStore(asked).fetch).each(soon()) if key]
     services.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=NEXT_KEY)
-    keys = Keys(settings(arn), asked)
+    keys = Keys(settings(arn), KeyStore(asked).fetch)
 
     assert before == [KEY.encode()]
     assert keys.first(soon()) == NEXT_KEY.encode()
@@ -75,7 +76,7 @@ def test_what_a_secret_was_before_verifies_too(services, asked):
 
 def test_a_key_is_fetched_only_when_it_is_asked_for(services, asked):
     """The first key that fits ends the search, and a plain key asks for nothing."""
-    keys = Keys(settings(KEY, parameter(services, NEXT_KEY)), asked)
+    keys = Keys(settings(KEY, parameter(services, NEXT_KEY)), KeyStore(asked).fetch)
     each = keys.each(soon())
 
     assert keys.first(soon()) == next(each) == KEY.encode()
@@ -87,7 +88,7 @@ def test_a_key_is_fetched_only_when_it_is_asked_for(services, asked):
 def test_a_key_is_asked_for_again_after_a_minute(services, asked, monkeypatch):
     """A process that lives long notices that a key was changed."""
     place = parameter(services, KEY)
-    keys = Keys(settings(place), asked)
+    keys = Keys(settings(place), KeyStore(asked).fetch)
     first = keys.first(soon())
     parameter(services, NEXT_KEY)
     at_once = keys.first(soon())
@@ -100,7 +101,7 @@ def test_a_key_is_asked_for_again_after_a_minute(services, asked, monkeypatch):
 def test_a_key_that_is_not_there_is_named(services, asked):
     """Other keys are tried first; then the reason names the ARN."""
     missing = ACCOUNT.format("ssm", "parameter/carryon/missing")
-    keys = Keys(settings(missing, KEY), asked)
+    keys = Keys(settings(missing, KEY), KeyStore(asked).fetch)
     each = keys.each(soon())
 
     assert next(each) == KEY.encode()
@@ -112,7 +113,7 @@ def test_a_key_that_is_not_there_is_named(services, asked):
 
 def test_a_key_that_is_too_short_is_not_shown(services, asked):
     """Fetched keys have to be as long as plain ones."""
-    keys = Keys(settings(parameter(services, "too short")), asked)
+    keys = Keys(settings(parameter(services, "too short")), KeyStore(asked).fetch)
 
     with pytest.raises(KeyUnavailable, match="fewer than 16") as raised:
         keys.first(soon())
@@ -122,7 +123,7 @@ def test_a_key_that_is_too_short_is_not_shown(services, asked):
 
 def test_a_setting_that_is_not_usable_gives_no_key(asked):
     """Neither signs nor verifies."""
-    keys = Keys(NO_GOOD_KEY, asked)
+    keys = Keys(NO_GOOD_KEY, KeyStore(asked).fetch)
 
     with pytest.raises(KeyUnavailable, match="CARRYON_SIGNING_KEY"):
         keys.first(soon())
@@ -134,11 +135,13 @@ def test_a_throttled_key_is_asked_for_again(services, faulty, monkeypatch):
     """429 and 5xx are tried again, within the time there is."""
     place = parameter(services, KEY)
     monkeypatch.setattr(services, "url", faulty.url)
-    keys = Keys(settings(place), lambda service, *_: services.client(service))
+    keys = Keys(settings(place), KeyStore(lambda service, *_: services.client(service)).fetch)
     faulty.plan("throttle", "fail", "lost")
 
     assert keys.first(soon()) == KEY.encode()
     assert faulty.outcomes == ["throttle", "fail", "lost", "passed"]
     faulty.always = "throttle"
     with pytest.raises(KeyUnavailable, match=place):
-        Keys(settings(place), lambda service, *_: services.client(service)).first(int(time.time() * 1000) + 200)
+        Keys(settings(place), KeyStore(lambda service, *_: services.client(service)).fetch).first(
+            int(time.time() * 1000) + 200
+        )

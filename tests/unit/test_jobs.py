@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from carryon.courier import courier
-from carryon.shared import attempts, courier_jobs, delivery
+from carryon.courier import attempts, courier
 from carryon.shared import board as boards
+from carryon.shared import courier_jobs, delivery
 from carryon.shared.board import ACCEPTED, ORDERS, OUTCOME, PENDING, SENDING, UNANSWERED, UNREACHABLE
 from carryon.shared.settings import parse
 from tests.support.processes import wait_until

@@ -15,12 +15,13 @@ import sys
 import time
 from functools import partial
 
-from carryon.shared import attempts, courier_jobs, keys
+from carryon.shared import courier_jobs, keys
 from carryon.shared.board import ORDERS, PENDING, REFUSED, SETTLED, WAKE_SIGNAL
 from carryon.shared.delivery import CLOSE, DELIVER, OPEN, Order
 from carryon.shared.margins import rescue_ms, slowness
 
-from . import invoking, sealing, sending
+from . import attempts, invoking, sealing, sending
+from .key_store import KeyStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Courier:
         self.put_result = put_result
         # The record in the table of the last hop that was opened.
         self.claimed: dict[str, Any] | None = None
-        self.keys = keys.Keys(settings.signing_keys, self.client)
+        self.key_store = KeyStore(self.client)
+        self.keys = keys.Keys(settings.signing_keys, self.key_store.fetch)
         self._session: Any = None
         self._invokers: dict[str | None, invoking.Light | invoking.Botocore] = {}
         self._clients: dict[tuple[str, str | None], Any] = {}
@@ -214,7 +216,7 @@ def _get_ready(courier: Courier, board: Board) -> None:
         invoker.get_ready(sending.attempt_ms(settings, within_ms))
         if settings.fallback_to:
             courier.invoker(sending.region_of(settings.fallback_to))
-        courier.keys.get_ready(within_ms)
+        courier.key_store.get_ready(settings.signing_keys, within_ms)
         raw = board.event()
         if settings.bucket and len(raw) + len(board.state() or b"") > _LARGE:
             sealing.client(courier, within_ms)

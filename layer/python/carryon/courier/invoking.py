@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from carryon.aws.endpoints import Unknown
-from carryon.shared import attempts
+
+from . import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carryon.shared import attempts
+from . import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from carryon.shared import attempts
+from . import attempts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

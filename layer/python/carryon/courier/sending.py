@@ -7,10 +7,9 @@ import os
 import time
 from functools import partial
 
-from carryon.shared import attempts
 from carryon.shared.board import ACCEPTED, PENDING, REFUSED, SENDING, TAKEN_OVER, UNANSWERED, UNREACHABLE
 
-from . import invoking, sealing
+from . import attempts, invoking, sealing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
