@@ -4,7 +4,7 @@
 #   build    write dist/carryon-layer.zip, the layer
 #   demo     run examples/prime with a timeout it cannot meet, hop by hop, and check its answer
 #   test     lint, then every test at the sizes of a ten-minute run; arguments go to pytest
-#   lint     ruff, mypy --strict on layer and cli, shellcheck
+#   lint     ruff, mypy --strict on layer and cli, import-linter, shellcheck
 #   bench    the figures of the README against the bare runtime; arguments go to bench/run.py
 #   soak     every test at full size, printing the counts; arguments go to pytest
 #   setup    what test, bench and demo need, without running them
@@ -47,6 +47,7 @@ run_lint() {
     .venv/bin/ruff check .
     .venv/bin/ruff format --check .
     .venv/bin/mypy
+    PYTHONPATH=layer/python:cli .venv/bin/lint-imports --no-cache
     local scripts
     mapfile -t scripts < <(shell_scripts)
     .venv/bin/shellcheck "${scripts[@]}"
