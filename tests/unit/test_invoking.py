@@ -11,12 +11,11 @@ from unittest import mock
 import botocore.auth
 import pytest
 
-from carryon.aws import service, tls
+from carryon.aws import botocore_only, service, tls
 from carryon.aws.credentials import NoCredentials
 from carryon.aws.endpoints import Unknown
 from carryon.aws.http1 import NotTrusted, ProxyFailed
 from carryon.courier import invoking
-from carryon.supervisor import courier_needs
 from tests.support.lambda_api import LambdaApi
 
 from .test_endpoints import sent_by_botocore
@@ -167,7 +166,7 @@ def test_a_clock_that_is_right_is_no_reason_to_ask_again(environ):
 @pytest.mark.parametrize(
     ("env", "why"),
     [
-        *[({name: "x"}, name) for name in courier_needs._BOTOCORES],
+        *[({name: "x"}, name) for name in botocore_only._BOTOCORES],
         ({"AWS_CONFIG_FILE": __file__}, __file__),
         ({"AWS_SHARED_CREDENTIALS_FILE": "$FOLDER/test_invoking.py", "FOLDER": os.path.dirname(__file__)}, __file__),
         ({"AWS_ACCESS_KEY_ID": ""}, "no credentials in the environment"),

@@ -13,16 +13,22 @@ _enabled_for: list[int] = []
 
 _MAX = 256 << 10
 _POLL_S = 0.001
+# Where the outermost frames of other threads are.
+_THREADS = "/threading.py"
 _FRAME = r'  File "(.*)", line (\d+) in (.*)'
 
 
 def write_on_signal(descriptor: int) -> None:
-    """Have this process write its threads' stacks there on DUMP_SIGNAL and when it crashes."""
+    """Have this process write its stack there on DUMP_SIGNAL, and those of all threads when it crashes."""
+    import atexit
     import faulthandler
 
     # What faulthandler goes back to, as the interpreter ends: the signal may still come then.
     _signal.signal(DUMP_SIGNAL, _signal.SIG_IGN)
-    faulthandler.register(DUMP_SIGNAL, file=descriptor, all_threads=True, chain=False)
+    # Not all threads: nothing stops another one from running, and freeing its frames, while they are read.
+    faulthandler.register(DUMP_SIGNAL, file=descriptor, all_threads=False, chain=False)
+    # A daemon's thread that the signal comes to while the interpreter ends would read what is freed already.
+    atexit.register(faulthandler.unregister, DUMP_SIGNAL)
     if not faulthandler.is_enabled():
         faulthandler.enable(file=descriptor, all_threads=True)
         _enabled_for.append(os.getpid())
@@ -72,10 +78,14 @@ def forget(descriptor: int) -> None:
 
 
 def main_thread(descriptor: int) -> list[tuple[str, int, str]]:
-    """The main thread's frames (file, line, function) of what was written, innermost first."""
+    """The main thread's frames (file, line, function) of what was written, innermost first.
+
+    None where the signal came to another thread, as it does while the main thread has not had its last one yet.
+    """
     import re
 
     text = os.pread(descriptor, _MAX, 0).decode("utf-8", "replace")
     # Threads are written from the newest on.
     last = re.split(r"^(?:Current thread|Thread) .*$", text, flags=re.MULTILINE)[-1]
-    return [(file, int(line), name) for file, line, name in re.findall(_FRAME, last)]
+    frames = [(file, int(line), name) for file, line, name in re.findall(_FRAME, last)]
+    return [] if frames and frames[-1][0].endswith(_THREADS) else frames
