@@ -10,10 +10,12 @@ import pytest
 from tests.support import processes
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
+from tests.support.runtimes import ROOT
 
 MARK = "STARTED_BY_START_TEST"
 # Nothing stands before launch.py that could do without it.
-MODULES = sorted({path.name for path in (FUNCTIONS.parents[2] / "layer/python/carryon").glob("*.py")} - {"launch.py"})
+PACKAGE = ROOT / "layer/python/carryon"
+MODULES = sorted({str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")} - {"launch.py"})
 
 OPTIONS = [
     ("-X", "dev"),
@@ -288,7 +290,8 @@ def test_a_function_runs_with_a_layer_that_is_damaged(module, layer, newest_runt
     """Whichever file is broken, an invocation that needs no alarm is answered."""
     damaged = tmp_path / "layer"
     shutil.copytree(layer, damaged)
-    shutil.rmtree(damaged / "python/carryon/__pycache__")
+    for bytecode in damaged.rglob("__pycache__"):
+        shutil.rmtree(bytecode)
     (damaged / "python/carryon" / module).write_text("damaged (\n")
 
     with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=damaged, timeout_s=3) as function:

@@ -250,13 +250,14 @@ def test_an_interpreter_with_options_keeps_them(by, newest_runtime, layer, tmp_p
         assert told[True][name] == told[False][name]
 
 
-@pytest.mark.parametrize("module", ["apart.py", "board.py", "standby.py", "supervisor.py"])
+@pytest.mark.parametrize("module", ["separate_programs", "shared/board", "supervisor/standby", "supervisor/supervisor"])
 def test_with_a_damaged_layer_the_function_runs(module, newest_runtime, layer, tmp_path):
     """With its threads."""
     damaged = tmp_path / "layer"
     shutil.copytree(layer, damaged)
-    shutil.rmtree(damaged / "python/carryon/__pycache__")
-    (damaged / "python/carryon" / module).write_text("damaged (\n")
+    for bytecode in damaged.rglob("__pycache__"):
+        shutil.rmtree(bytecode)
+    (damaged / "python/carryon" / f"{module}.py").write_text("damaged (\n")
     way = Way("sitecustomize", newest_runtime, damaged, tmp_path)
     with way.start() as function:
         told = function.invoke({"do": "tell"})

@@ -14,7 +14,7 @@ def _launch() -> None:
     package_parent = __file__.rpartition("/")[0].rpartition("/")[0]
     sys.path.insert(0, package_parent)
     try:
-        from .startup import run
+        from carryon.startup import run
     except Exception as error:
         # A layer that is damaged is no reason for the function not to run.
         import os

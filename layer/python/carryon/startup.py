@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # In place of the interpreter's name: the options that come with it are set, and this is the second start.
 _OPTIONS_SET = ""
-# In place of it too, in programs that apart.py starts: the supervisor with its plan, and a runtime beside it.
+# In place of it too, in what separate_programs.py starts: the supervisor with its plan, and a runtime beside it.
 SUPERVISE = ":supervise"
 RUNTIME = ":runtime"
 _LAYER = os.path.dirname(__file__) + "/"

@@ -49,7 +49,7 @@ class Shim:
     Args:
         client: the module awslambdaric.bootstrap.
         settings: the parsed environment.
-        divide: called when the handler is about to be loaded; see supervision.py.
+        divide: called when the handler is about to be loaded; see process_division.py.
         do_here: does what a courier is asked for, where there is no supervisor to have one.
 
     `board` is the memory shared with the supervisor, or None where there is no supervisor.
@@ -92,8 +92,8 @@ class Shim:
         names = client.handle_event_request.__code__.co_varnames
         self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
         self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
-        # What is known of the state that travels, once an alarm was raised; one of progress.py's words. The second is
-        # where that could not be found out.
+        # What is known of the state that travels, once an alarm was raised; one of left_progress.py's words. The second
+        # is where that could not be found out.
         self.state_known: str | None = None
         self._state_unknown = "earlier" if settings.state or settings.event_as_left else None
         # Of the same alarm: how it stopped the function, one of trust.py's words; whether it was raised before, where
