@@ -44,10 +44,8 @@ NO_GOOD_KEY = ("",)
 
 NOT_SHOWN = "(not shown)"
 _VALUE_MAX = 200
-_FUNCTION_ARN = re.compile(
-    r"arn:aws(-[a-z]+)*:lambda:[a-z]{2}(-[a-z]+)+-\d+:\d{12}:function:[\w-]{1,140}(:(\$LATEST|[\w-]{1,129}))?", re.ASCII
-)
-_MARGIN = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|%)", re.ASCII)
+# Compiled where one is needed: most functions have few of these.
+_MARGIN = r"(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|%)"
 _ACCOUNT_ARN = r"arn:aws(-[a-z]+)*:%s:[a-z]{2}(-[a-z]+)+-\d+:\d{12}:%s"
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
@@ -161,13 +159,11 @@ def _target(value: str) -> str:
 
 
 def _function(value: str) -> str:
-    if not _FUNCTION_ARN.fullmatch(value):
-        raise ValueError
-    return value
+    return _matching(_ACCOUNT_ARN % ("lambda", r"function:[\w-]{1,140}(:(\$LATEST|[\w-]{1,129}))?"), value)
 
 
 def _margin(value: str) -> tuple[int | None, float | None]:
-    match = _MARGIN.fullmatch(value)
+    match = re.fullmatch(_MARGIN, value, re.ASCII)
     if not match:
         raise ValueError
     number = float(match[1])
@@ -215,7 +211,6 @@ def _age(value: str) -> int:
     return number * _UNIT_MS[value[-1]]
 
 
-# Compiled where one is needed: most functions have none of these.
 def _bucket(value: str) -> str:
     return _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value)
 
