@@ -86,6 +86,7 @@ def test_every_object_under_a_prefix_is_read_once(run):
     assert hops[-1].answer == {"objects": 1_100, "words": 2 * (1_100 - 1)}
     assert len(hops) > 1
     assert "CURRENT_STATE" not in hops[0].event
+    assert '"process":"kept"' in hops[0].log
 
 
 def test_a_table_has_every_reading_once_and_hops_share_a_client(run, services):

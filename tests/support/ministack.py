@@ -36,7 +36,7 @@ from .pace import pace
 from .runtimes import RUNTIME_FOLDER, Runtime
 
 # On a quiet machine; it is what a failure takes, and no success.
-_WAIT_S = 60
+_WAIT_S = 120.0
 _POLL_S = 0.05
 _EARLY_S = 0.2
 

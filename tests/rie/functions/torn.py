@@ -121,6 +121,19 @@ def nested(event):
     return sums
 
 
+def through_lists_of_list(event):
+    for group in [[1, 2] * 1_000] * 10**6:
+        for number in group:
+            compute(number)
+
+
+def through_lists_of_dict(event):
+    groups = [{"all": [1, 2] * 1_000}] * 10**6
+    for group in groups:
+        for number in group.get("all", ()):
+            compute(number)
+
+
 def with_lock(event):
     with lock:
         for number in range(10**12):
@@ -353,6 +366,13 @@ def left_out_commit(event):
 def left_out_of_generator(event):
     for number in numbers_with_lock():
         compute(number)
+
+
+def left_out_of_one_of_the_generators(event):
+    groups = [[1], numbers_with_lock()]
+    for group in groups:
+        for number in group:
+            compute(number)
 
 
 def numbers_with_lock():

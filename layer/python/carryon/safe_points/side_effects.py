@@ -77,6 +77,8 @@ _MAKES_NEW = {id(one) for one in (sorted, list, dict, set, str, repr, bytes, for
 _GIVE_PLAIN = {id(one) for one in (range, sorted, list, tuple, dict, set, frozenset, str, bytes, vars, dir)}
 _PASS_ON = {id(one) for one in (enumerate, zip, reversed, map, filter, iter)}
 _GIVE_PLAIN_METHODS = {"partition", "rsplit", "split", "splitlines"}
+# AWS's libraries: each page that they go through is one whole request and its answer, after which nothing is due.
+_GIVE_PAGES = ("botocore.", "boto3.")
 _PASS_ON_METHODS = {"copy", "items", "keys", "values"}
 _KEEPS = (
     "STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "DELETE_NAME", "STORE_DEREF",
@@ -254,7 +256,8 @@ def is_plain(codes: Codes, expression: Expression, names: Names) -> bool:
         left, right = (is_plain(codes, part, names) for part in expression[1:])
         return left and right or (left or right) and any(type(n) is int for e in expression[1:] for n in names.value(e))
     for value in names.value(expression):
-        return type(value) in _PLAIN or isinstance(value, _PLAIN) and "__iter__" not in vars(type(value))
+        is_plain_kind = type(value) in _PLAIN or isinstance(value, _PLAIN) and "__iter__" not in vars(type(value))
+        return is_plain_kind or _gives_pages(value)
     if kind != CALL:
         return False
     callee, arguments = expression[1:]
@@ -267,9 +270,31 @@ def is_plain(codes: Codes, expression: Expression, names: Names) -> bool:
             return all(_is_passed(codes, one, names) for one in arguments)
     if not callee or callee[0] != ATTRIBUTE:
         return False
-    if callee[2] in _GIVE_PLAIN_METHODS:
+    if callee[2] in _GIVE_PLAIN_METHODS or any(map(_gives_pages, names.value(_origin(callee)))):
         return True
+    if callee[2] == "get":
+        return _is_gotten_plain(names.value(callee[1]), [names.value(one) for one in arguments])
     return callee[2] in ("items", "keys", "values", "copy") and is_plain(codes, callee[1], names)
+
+
+def _is_gotten_plain(containers: tuple[Any, ...], arguments: list[tuple[Any, ...]]) -> bool:
+    """Whether what a dict gives out is plain; the dict, and each argument, in a tuple where it is known."""
+    known = [value for found in arguments for value in found]
+    if len(known) < len(arguments) or not known or not all(type(one) is dict for one in containers):
+        return False
+    return any(type(one.get(*known)) in _PLAIN for one in containers if type(known[0]) in FIXED)
+
+
+def _origin(expression: Expression) -> Expression:
+    """What the first of a chain of calls and attributes is asked of."""
+    while expression and expression[0] in (ATTRIBUTE, CALL):
+        expression = expression[1]
+    return expression
+
+
+def _gives_pages(value: Any) -> bool:
+    """Whether it is a client, a resource, a paginator or a collection of AWS's libraries."""
+    return any(kind.__module__.startswith(_GIVE_PAGES) for kind in type(value).__mro__)
 
 
 def _is_passed(codes: Codes, expression: Expression, names: Names) -> bool:

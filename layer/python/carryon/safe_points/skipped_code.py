@@ -49,15 +49,19 @@ def leaves_nothing_out(codes: Codes, frame: FrameType, at: int, loop: Loop | Non
     names = Names(frame.f_globals, frame, frozenset(stored))
     if any(matters(codes, look, place, names, 0) for place in left_out):
         return False
-    stack = look.stacks[at]
-    of_loops = set().union(*(look.stored(one.body) for one in around))
-    names = Names(frame.f_globals, frame, frozenset(of_loops))
-    if sum(loops.is_counted(look.flow, one) for one in around) > sum(bool(one and one[0] == ITERATOR) for one in stack):
+    counted = [one for one in around if loops.is_counted(look.flow, one)]
+    iterators = [one for one in look.stacks[at] if one and one[0] == ITERATOR]
+    if len(counted) > len(iterators):
         return False
+    in_each: frozenset[str] = frozenset().union(*(look.stored(one.body) for one in around))
+    names = Names(frame.f_globals, frame, in_each)
+    if not all(_ends_well(codes, one[1], names) for one in look.stacks[at] if one and one[0] == EXIT):
+        return False
+    # What its own turns do not store is what it was when the loop began.
+    unknown = [frozenset(look.stored(one.body)) for one in counted] if len(counted) == len(iterators) else []
     return all(
-        _ends_well(codes, one[1], names) if one[0] == EXIT else is_plain(codes, one[1], names)
-        for one in stack
-        if one and one[0] in (ITERATOR, EXIT)
+        is_plain(codes, one[1], Names(frame.f_globals, frame, stored))
+        for one, stored in zip(iterators, unknown or [in_each] * len(iterators), strict=True)
     )
 
 
