@@ -43,3 +43,18 @@ def test_the_table_has_every_setting():
 def test_the_readme_has_settings_that_there_are():
     """Its table of those that most people need is a part of the whole one."""
     assert set(settings_in("README.md")) < set(settings._NAMES)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "ARCHITECTURE.md", *ROOT.glob("layer/**/README.md")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_the_map_names_files_that_there_are(page):
+    """A module that was renamed or moved is so on the map too."""
+    folders = ("layer", "cli", "tools", "tests")
+    files = [f"/{path.relative_to(ROOT)}" for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    named = re.findall(r"`([\w/]+\.py)", page.read_text())
+
+    assert named
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
