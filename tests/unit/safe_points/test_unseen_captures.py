@@ -3,13 +3,12 @@
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.support.runtimes import ROOT, RUNTIMES
 
-TRACED = Path(__file__).parent / "programs/traced.py"
+TRACED = ROOT / "tests/unit/programs/traced.py"
 PYTHONS = {runtime.version: runtime.python for runtime in RUNTIMES}
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +15,7 @@ from tests.unit.programs.shapes import COUNTER_EXAMPLES, PRELUDE, SHAPES, TIGHT,
 # A soak takes its time.
 pytestmark = pytest.mark.timeout(3_600)
 
-INTERRUPT = Path(__file__).parent / "programs/interrupt.py"
+INTERRUPT = ROOT / "tests/unit/programs/interrupt.py"
 PYTHONS = {runtime.version: runtime.python for runtime in RUNTIMES}
 # Half of what is left of it until the supervisor takes over is how long an alarm waits: here a second, or 5 ms.
 PATIENT_MS, IMPATIENT_MS = 4_000, 20

@@ -3,11 +3,10 @@
 import json
 import os
 import subprocess
-from pathlib import Path
 
 from tests.support.runtimes import ROOT
 
-INJECT = Path(__file__).parent / "programs/inject.py"
+INJECT = ROOT / "tests/unit/programs/inject.py"
 
 
 def test_no_error_at_any_statement_reaches_the_function(edge_runtime, sample, tmp_path):

@@ -13,7 +13,7 @@ from carryon.shared.processes import handles
 from tests.support.processes import wait_until
 from tests.support.runtimes import ROOT, RUNTIMES
 
-FINALIZING = Path(__file__).parent / "programs/finalizing.py"
+FINALIZING = ROOT / "tests/unit/programs/finalizing.py"
 # The client makes no difference.
 PYTHONS = list({runtime.version: runtime for runtime in RUNTIMES}.values())
 OURS = (UNDERSTUDY_SIGNAL, DUMP_SIGNAL, CAPTURE_SIGNAL)
