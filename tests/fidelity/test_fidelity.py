@@ -299,7 +299,7 @@ def seen(result, row):
         body["stackTrace"] = sorted(set(body["stackTrace"]))
     log = neutral(result.log, result.request_id)
     if row.shows_stack:
-        log = re.sub(r'  File "[^"]*/python/carryon/\w+\.py", line .*\n    .*\n', "", log)
+        log = re.sub(r'  File "[^"]*/python/carryon/[\w/]+\.py", line .*\n    .*\n', "", log)
     return result.status, body, log
 
 
