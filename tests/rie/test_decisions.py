@@ -5,10 +5,12 @@ import pytest
 from tests.support.emulator import Emulator
 from tests.support.functions import FUNCTIONS, continuing
 
+LAYER = "/python/carryon/"
+
 
 @pytest.fixture(name="run")
 def _run(newest_runtime, layer, lambda_api):
-    """Invoke one behaviour once: returns the result and the calls that were made."""
+    """Invoke one behaviour once and return the result; whatever came of it, no stack trace has a frame of ours."""
 
     def run(do, env, **event):
         with Emulator(newest_runtime, FUNCTIONS, "work.handler", layer=layer, env=env) as function:
@@ -16,6 +18,9 @@ def _run(newest_runtime, layer, lambda_api):
             following = function.invoke({"do": "echo"})
         assert following.json == {"do": "echo"}
         assert function.leftovers == []
+        assert LAYER not in result.log
+        stack = result.json.get("stackTrace", []) if isinstance(result.json, dict) else []
+        assert [line for line in stack if LAYER in line] == []
         return result
 
     return run
@@ -97,6 +102,23 @@ def test_an_error_before_the_alarm_is_untouched(run, lambda_api):
     assert (result.error_type, result.json["errorMessage"]) == ("RuntimeError", "an ordinary error")
     assert result.events == []
     assert lambda_api.calls == []
+
+
+def test_an_error_of_a_public_call_is_raised_where_it_is_called(run):
+    """Its stack ends in the function's own line."""
+    result = run("checkpoint_no_json", {})
+
+    assert result.error_type == "TypeError"
+    assert "in checkpoint_no_json" in result.json["stackTrace"][-1]
+
+
+@pytest.mark.parametrize("state", ["steps", "nowhere"])
+def test_an_alarm_that_was_put_off_is_raised_where_the_function_is(state, run):
+    """While the state is searched for a place, much of the layer is between the function and the runtime."""
+    result = run("clean_up", {"CARRYON_STATE": state})
+
+    assert result.error_type == "Carryon.TimeIsUp"
+    assert "in work" in result.json["stackTrace"][-1]
 
 
 def test_the_alarm_can_be_a_timeout_error(run):

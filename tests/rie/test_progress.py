@@ -5,9 +5,7 @@ import json
 import pytest
 
 from tests.support.emulator import Emulator
-from tests.support.functions import FUNCTIONS, continuing
-
-HOPS_MAX = 12
+from tests.support.functions import FUNCTIONS, continuing, follow
 
 
 @pytest.fixture(name="start")
@@ -17,14 +15,6 @@ def _start(layer, lambda_api):
         return Emulator(runtime, FUNCTIONS, "progressing.handler", layer=layer, env=env, timeout_s=2)
 
     return start
-
-
-def follow(function, lambda_api, event):
-    """Invoke, and every continuation after it; returns all results."""
-    results = [function.invoke(event)]
-    while len(lambda_api.calls) == len(results) < HOPS_MAX:
-        results.append(function.invoke(lambda_api.calls[-1].payload))
-    return results
 
 
 def test_a_chain_with_checkpoints_ends_with_the_right_sum(edge_runtime, start, lambda_api):

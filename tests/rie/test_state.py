@@ -3,9 +3,8 @@
 import pytest
 
 from tests.support.emulator import Emulator
-from tests.support.functions import FUNCTIONS, continuing
+from tests.support.functions import FUNCTIONS, continuing, follow
 
-HOPS_MAX = 12
 LAST = 70
 
 
@@ -16,14 +15,6 @@ def _start(layer, lambda_api):
         return Emulator(runtime, FUNCTIONS, handler, layer=layer, env=env, timeout_s=2)
 
     return start
-
-
-def follow(function, lambda_api, event):
-    """Invoke, and every continuation after it; returns all results."""
-    results = [function.invoke(event)]
-    while len(lambda_api.calls) == len(results) < HOPS_MAX:
-        results.append(function.invoke(lambda_api.calls[-1].payload))
-    return results
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,13 @@ import http.client
 import http.server
 import json
 import re
-import socket
-import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
+
+from .connections import reset
 
 LATE_S = 0.3
 
@@ -129,7 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         service, operation = self._asked()
         outcome = self.server.next_outcome(service, operation, self.path, body)
         if outcome == "reset":
-            self._reset()
+            reset(self)
             return
         if outcome in ("throttle", "fail", "deny"):
             self._answer_error(service, outcome)
@@ -140,7 +140,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._pass_on(body)
         status, headers, answer = self._pass_on(body)
         if outcome == "lost":
-            self._reset()
+            reset(self)
             return
         self._answer(status, headers, answer)
 
@@ -203,15 +203,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def _reset(self) -> None:
-        """Close with a RST, as a broken network does, instead of an orderly end."""
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Files of the request hold the descriptor; shutdown would send a FIN first.
-        self.rfile.close()
-        self.wfile.close()
-        self.connection.close()
 
     def log_message(self, *arguments: object) -> None:
         """Stay quiet."""

@@ -15,13 +15,13 @@ import json
 import socket
 import socketserver
 import ssl
-import struct
 import threading
 import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
+from .connections import reset
 from .processes import wait_until
 
 # Status of each error as AWS gives it, and the members beside the message.
@@ -222,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if self.server.api._next_fault(of_connection=True)[0]:
-            self._reset()
+            reset(self)
             return
         super().handle_one_request()
 
@@ -251,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
             api._release.wait()
             self.close_connection = True
         elif fault == "reset_after":
-            self._reset()
+            reset(self)
         elif fault == "redirect":
             self._answer(307, None, {"Location": value})
         elif fault == "write":
@@ -259,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer)
             self.close_connection = then != "keep"
             if then == "reset":
-                self._reset()
+                reset(self)
         else:
             if fault == "delay":
                 api._release.wait(value)
@@ -289,15 +289,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def _reset(self) -> None:
-        """Close with a RST, as a broken network does, instead of an orderly end."""
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Files of the request hold the descriptor; shutdown would send a FIN first.
-        self.rfile.close()
-        self.wfile.close()
-        self.connection.close()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 the base class's name
         """Keep the test's output clean."""

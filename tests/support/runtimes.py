@@ -38,6 +38,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 # Every runtime, oldest Python first.
 RUNTIMES = _find()
 
+# The interpreter of each Python, by version.
+PYTHONS = {runtime.version: runtime.python for runtime in RUNTIMES}
+
 # The oldest and the newest Python with the oldest and the newest client.
 EDGES = [RUNTIMES[0], RUNTIMES[-1]] if len(RUNTIMES) > 1 else RUNTIMES
 

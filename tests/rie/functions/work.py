@@ -143,6 +143,12 @@ def fail_early(event, context):
     raise RuntimeError("an ordinary error")
 
 
+def checkpoint_no_json(event, context):
+    import carryon
+
+    carryon.checkpoint({1, 2, 3})
+
+
 def log_much(event, context):
     logging.getLogger().setLevel("INFO")
     try:

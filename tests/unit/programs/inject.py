@@ -16,9 +16,9 @@ import os
 import signal
 import sys
 import time
-import types
 
 import awslambdaric.lambda_runtime_exception  # noqa: F401  # where the layer looks for it
+import runtime_client
 
 # This program is not a part of the function, whose own code is looked through.
 del __file__
@@ -166,6 +166,7 @@ class Finder(importlib.abc.MetaPathFinder):
 lines = builtins.lines_of_layer = Lines()
 sys.meta_path.insert(0, Finder())
 
+import carryon  # noqa: E402
 from carryon.runtime import after_handler, bootstrap, watchdog  # noqa: E402, F401
 from carryon.shared import settings  # noqa: E402
 from carryon.shared.board import CAPTURE_SIGNAL, LEFT, PHASE, SPENT, Board  # noqa: E402
@@ -290,27 +291,13 @@ def ring(number):
     signal.raise_signal(number)
 
 
-function = types.ModuleType("function")
-function.ring = ring
-sys.modules["function"] = function
-function.__file__ = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "function.py")
-exec(compile(FUNCTION, function.__file__, "exec"), vars(function))
+function = runtime_client.load_function(FUNCTION, ring=ring)
 
 
-def handle_event_request(
-    lambda_runtime_client,
-    request_handler,
-    invoke_id,
-    event_body,
-    content_type,
-    client_context_json,
-    cognito_identity_json,
-    invoked_function_arn,
-    epoch_deadline_time_in_ms,
-):
-    """As the runtime client does it, which posts the answer, or the kind of an error."""
+def answer(handler, body):
+    """The client posts it, or the kind of an error."""
     try:
-        posted.append(request_handler(json.loads(event_body), None))
+        posted.append(handler(json.loads(body), None))
     except Exception as error:
         posted.append(getattr(error, "exception_type", type(error).__name__))
 
@@ -343,11 +330,7 @@ def environment(state, margin="100ms"):
         shim.stack.clear()
         if shim._alarm is not None:
             shim._alarm._points = None
-    client = types.SimpleNamespace(
-        _get_handler=lambda name: getattr(function, name.rpartition(".")[2]),
-        handle_event_request=handle_event_request,
-        extract_traceback=None,
-    )
+    client = runtime_client.make(lambda name: getattr(function, name.rpartition(".")[2]), answer)
     # What is searched for has half of the rest of the margin, after which the alarm is raised without.
     environ = {"CARRYON_MARGIN": margin, **STATES[state]}
     shim = bootstrap.Shim(client, settings.parse(environ), lambda: (board, None, ""), None)
@@ -365,10 +348,9 @@ def invoke(shim, name):
     posted.clear()
     is_kept = True
     ahead_s[0] = 0.0
-    deadline_ms = int(time.time() * 1000) + 100_000
     handler = shim._get_handler(f"function.{name}")
     try:
-        shim._handle_event_request(None, handler, "id", b"{}", "", "", "", "arn:aws:lambda:x:1:function:f", deadline_ms)
+        runtime_client.receive_event(shim, handler)
     except Ended:
         is_kept = shim.is_spent = False
         if not posted:
@@ -437,7 +419,9 @@ def complaints_with(name, state, target, kind):
 
 
 hook = sys.unraisablehook
-wrong = []
+# One that has another name by now would have no marks.
+shipped = {name.removesuffix(".py") for _, _, names in os.walk(os.path.dirname(carryon.__file__)) for name in names}
+wrong = [["no module of the layer's", name] for name in sorted({*MODULES, *ONLY} - shipped)]
 pairs = []
 kinds = itertools.cycle(KINDS[sys.version_info.minor % len(KINDS) :] + KINDS[: sys.version_info.minor % len(KINDS)])
 found_out = os.dup(1)

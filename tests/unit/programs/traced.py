@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 import threading
-import time
-import types
 import weakref
+
+import runtime_client
 
 from carryon.runtime import bootstrap
 from carryon.shared import settings
@@ -131,33 +131,9 @@ def locals_kept(ref, context):
     return names["own"], "ref" in locals()
 '''
 
-function = types.ModuleType("function")
-sys.modules["function"] = function
-function.__file__ = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "function.py")
-exec(compile(FUNCTION, function.__file__, "exec"), vars(function))
-
-
-def handle_event_request(
-    lambda_runtime_client,
-    request_handler,
-    invoke_id,
-    event_body,
-    content_type,
-    client_context_json,
-    cognito_identity_json,
-    invoked_function_arn,
-    epoch_deadline_time_in_ms,
-):
-    """As the runtime client does it."""
-    return request_handler(weakref.ref, None)
-
-
+function = runtime_client.load_function(FUNCTION)
 case = sys.argv[1]
-client = types.SimpleNamespace(
-    _get_handler=lambda name: getattr(function, case),
-    handle_event_request=handle_event_request,
-    extract_traceback=None,
-)
+client = runtime_client.make(lambda name: getattr(function, case), lambda handler, body: handler(weakref.ref, None))
 board = Board()
 shim = bootstrap.Shim(client, settings.parse({"CARRYON_STATE": "a,b"}), lambda: (board, None, ""), None)
 shim.install()
@@ -183,9 +159,7 @@ for _ in range(3):
     handler = shim._get_handler("function.handler")
     keep = board.put_state
     board.put_state = lambda state, keep=keep, **named: kept.append(state) or keep(state, **named)
-    answer = shim._handle_event_request(
-        None, handler, "id", b"{}", "", "", "", "arn:aws:lambda:x:1:function:f", int(time.time() * 1000) + 100_000
-    )
+    answer = runtime_client.receive_event(shim, handler)
     board.put_state = keep
     answers.append([answer, sent, len(kept)])
 tools = [tool for tool in range(6) if sys.monitoring.get_tool(tool)] if hasattr(sys, "monitoring") else []

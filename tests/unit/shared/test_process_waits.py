@@ -6,7 +6,6 @@ import pytest
 
 from carryon.shared.process_waits import are_left_alone, is_left_alone
 from tests.support.processes import wait_until
-from tests.support.runtimes import RUNTIMES
 
 PROGRAMS = {
     "import time; time.sleep(60)": True,
@@ -21,9 +20,8 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@pytest.mark.parametrize("python", sorted({runtime.python for runtime in RUNTIMES}), ids=lambda path: path.parts[-3])
 def test_it_is_known_by_what_it_waits_in(program, python):
-    """Of every Python found; what the kernel or Python waits for again is left alone."""
+    """Of each Python; what the kernel or Python waits for again is left alone."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([python, "-c", f"print('up', flush=True); {program}"], **pipes) as process:
         try:

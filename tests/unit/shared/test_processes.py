@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from carryon.shared import processes
+from carryon.shared.board import CAPTURE_SIGNAL, DUMP_SIGNAL, UNDERSTUDY_SIGNAL
 from tests.support.processes import send, state, wait_until
 
 SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
@@ -128,3 +129,28 @@ def test_what_is_gone_is_no_error():
     processes.stop([child.pid])
     assert processes.stat(f"{child.pid}/stat") == []
     assert processes.command_line(child.pid) == ""
+
+
+def test_it_is_known_which_signals_a_process_handles():
+    """None that it ignores or that would end it; and none at once that it has blocked."""
+    signals = (UNDERSTUDY_SIGNAL, DUMP_SIGNAL, CAPTURE_SIGNAL)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.signal(UNDERSTUDY_SIGNAL, lambda *_: None)
+        signal.signal(DUMP_SIGNAL, signal.SIG_IGN)
+        signal.signal(CAPTURE_SIGNAL, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {CAPTURE_SIGNAL})
+        os.write(writing, b"1")
+        while True:
+            signal.pause()
+    try:
+        os.read(reading, 1)
+        assert [processes.handles(child, number) for number in (*signals, signal.SIGUSR1)] == [True, False, True, False]
+        assert [processes.handles(child, number, at_once=True) for number in signals] == [True, False, False]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(reading)
+        os.close(writing)
+    wait_until(lambda: not processes.handles(child, UNDERSTUDY_SIGNAL), 5, "a process that has ended handles signals")

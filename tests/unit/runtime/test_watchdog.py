@@ -341,21 +341,23 @@ def test_no_alarm_is_lost_in_destructors(dog, fired_in, sample):
     assert "nowhere" in fired_in
 
 
+class Target:
+    """An object that a weak reference can lead to."""
+
+
+def in_callbacks_of_references():
+    """A handler most of whose time is a weak reference's callback."""
+    while True:
+        target = Target()
+        reference = weakref.ref(target, lambda _: spin(0.002))
+        del target
+        assert reference() is None
+
+
 def test_an_alarm_that_is_swallowed_is_raised_again(dog, fired_in, sample):
     """A weak reference's callback, too, keeps to itself what is raised in it."""
-
-    class Target:
-        pass
-
-    def handler():
-        while True:
-            target = Target()
-            reference = weakref.ref(target, lambda _: spin(0.002))
-            del target
-            assert reference() is None
-
     for _ in range(sample(400, 40)):
-        _, error = call(dog, handler, 0.005)
+        _, error = call(dog, in_callbacks_of_references, 0.005)
         assert isinstance(error, Alarm)
         assert dog.fired() is error
     assert "nowhere" in fired_in
@@ -363,21 +365,10 @@ def test_an_alarm_that_is_swallowed_is_raised_again(dog, fired_in, sample):
 
 def test_an_alarm_is_not_raised_where_it_would_be_lost_again(dog, monkeypatch):
     """A machine that is busy may take longer for what is done after a lost exception than until the next signal."""
-
-    class Target:
-        pass
-
-    def handler():
-        while True:
-            target = Target()
-            reference = weakref.ref(target, lambda _: spin(0.002))
-            del target
-            assert reference() is None
-
     set_timer = dog._set_timer
     monkeypatch.setattr(dog, "_set_timer", lambda delay: set_timer(delay) or spin(0.001))
     for _ in range(20):
-        _, error = call(dog, handler, 0.005)
+        _, error = call(dog, in_callbacks_of_references, 0.005)
         assert error is dog.fired()
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import layer as layer_support
-from tests.support.runtimes import ROOT, RUNTIMES
+from tests.support.runtimes import PYTHONS, ROOT
 
 PACKAGE = ROOT / "layer/python/carryon"
 SOURCES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
-INTERPRETERS = {runtime.version: runtime.python for runtime in RUNTIMES}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def test_the_build_says_its_size_and_the_interpreters(tmp_path):
     said = layer_support.build(output)
 
     assert f"{output.stat().st_size:,} bytes" in said
-    assert all(version in said for version in INTERPRETERS)
+    assert all(version in said for version in PYTHONS)
 
 
 def test_the_wrapper_is_executable_at_the_root(archive):
@@ -61,7 +60,7 @@ def test_nothing_else_is_in_the_zip(archive):
     assert all(name == "carryon" or name.startswith("python/carryon/") for name in archive.namelist())
 
 
-@pytest.mark.parametrize("version", INTERPRETERS)
+@pytest.mark.parametrize("version", PYTHONS)
 def test_bytecode_is_never_checked_against_its_source(archive, version):
     """Flag word 1: hash-based and unchecked, so a cold start reads no source."""
     tag = f"cpython-{version.replace('.', '')}"
@@ -71,7 +70,7 @@ def test_bytecode_is_never_checked_against_its_source(archive, version):
     assert {(1).to_bytes(4, "little")} == {content[4:8] for content in bytecode.values()}
 
 
-@pytest.mark.parametrize("version", INTERPRETERS)
+@pytest.mark.parametrize("version", PYTHONS)
 def test_bytecode_names_the_files_where_lambda_has_them(layer, version):
     """Stack traces show /opt/python/carryon, not the folder of whoever built the zip."""
     program = (
@@ -80,14 +79,14 @@ def test_bytecode_names_the_files_where_lambda_has_them(layer, version):
         "    source = path.parent.parent / (path.name.split('.')[0] + '.py')\n"
         "    print(source.relative_to(sys.argv[1]), marshal.loads(path.read_bytes()[16:]).co_filename)\n"
     )
-    command = [INTERPRETERS[version], "-I", "-c", program, layer / "python/carryon"]
+    command = [PYTHONS[version], "-I", "-c", program, layer / "python/carryon"]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     names = dict(line.split() for line in output.splitlines())
 
     assert {source: f"/opt/python/carryon/{source}" for source in SOURCES if source != "launch.py"} == names
 
 
-@pytest.mark.parametrize("version", INTERPRETERS)
+@pytest.mark.parametrize("version", PYTHONS)
 def test_bytecode_has_no_types_and_the_lines_of_its_source(layer, version):
     """Annotations cost time at each cold start; a stack trace must still point at the right line."""
     program = (
@@ -110,10 +109,10 @@ def test_bytecode_has_no_types_and_the_lines_of_its_source(layer, version):
         "    for item in untyped:\n"
         "        list(lines(item))\n"
     )
-    subprocess.run([INTERPRETERS[version], "-I", "-c", program, layer / "python/carryon"], check=True)
+    subprocess.run([PYTHONS[version], "-I", "-c", program, layer / "python/carryon"], check=True)
 
 
-@pytest.mark.parametrize("version", INTERPRETERS)
+@pytest.mark.parametrize("version", PYTHONS)
 def test_no_function_is_annotated_at_run_time(layer, version):
     """Signatures are what most annotations are in."""
     program = (
@@ -127,4 +126,4 @@ def test_no_function_is_annotated_at_run_time(layer, version):
         "                assert not function.__annotations__, function\n"
     )
     modules = [source[:-3].replace("/", ".") for source in SOURCES if source.startswith(("shared/", "runtime/"))]
-    subprocess.run([INTERPRETERS[version], "-I", "-c", program, layer / "python", *modules], check=True)
+    subprocess.run([PYTHONS[version], "-I", "-c", program, layer / "python", *modules], check=True)

@@ -1,32 +1,20 @@
 """Wherever a program is interrupted, the state that travels is one that it had at a boundary, and it cleans up."""
 
 import json
-import os
 import random
-import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.runtimes import ROOT, RUNTIMES
+from tests.unit.programs import run
 from tests.unit.programs.shapes import COUNTER_EXAMPLES, PRELUDE, SHAPES, TIGHT, UNPROVED
 
 # A soak takes its time.
 pytestmark = pytest.mark.timeout(3_600)
 
-INTERRUPT = Path(__file__).parent / "programs/interrupt.py"
-PYTHONS = {runtime.version: runtime.python for runtime in RUNTIMES}
 # Half of what is left of it until the supervisor takes over is how long an alarm waits: here a second, or 5 ms.
 PATIENT_MS, IMPATIENT_MS = 4_000, 20
-
-
-@pytest.fixture(name="python", params=PYTHONS or [None])
-def _python(request):
-    """Each Python."""
-    assert request.param, "no runtime to test with: ./build.sh setup"
-    return PYTHONS[request.param]
 
 
 def tight(source):
@@ -40,16 +28,9 @@ def interrupt(python, folder, programs, count, margin_ms=PATIENT_MS, state="a,b"
         (folder / f"{name}.py").write_text(prelude + source.replace("# boundary", "pass"))
         (folder / f"{name}_noted.py").write_text(prelude + source.replace("# boundary", "note()"))
     seed = random.randrange(1 << 30)
-    result = subprocess.run(
-        [python, INTERRUPT, folder, str(count), str(seed), str(margin_ms), state, *programs],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": str(folder), **env},
-        capture_output=True,
-        text=True,
-        timeout=3_500,
-        check=False,
-    )
-    assert result.returncode == 0, (seed, result.stderr[-3_000:])
-    lines = map(json.loads, result.stdout.splitlines())
+    arguments = (folder, str(count), str(seed), str(margin_ms), state, *programs)
+    said = run(python, "interrupt.py", *arguments, task_root=folder, timeout_s=3_500, **env)
+    lines = map(json.loads, said.splitlines())
     return {line["name"]: line for line in lines}
 
 

@@ -10,15 +10,14 @@ from unittest import mock
 
 import botocore
 import pytest
-from botocore.config import Config
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
-from botocore.session import get_session
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carryon.aws import endpoints, proxies
 from carryon.aws.endpoints import Unknown, Url
+from tests.support.botocore_requests import sent_by_botocore
 
 DATA = Path(botocore.__file__).parent / "data"
 PARTITIONS = json.loads((DATA / "partitions.json").read_text())
@@ -91,21 +90,6 @@ def test_urls_of_the_environment(variables, flags):
         sent = endpoints.parse(theirs.url, "sent")
         assert (sent.scheme, sent.authority) == (ours._url.scheme, ours._url.authority)
         assert sent.path == f"{ours._path}/2015-03-31/functions/f/invocations"
-
-
-def sent_by_botocore(region, **request):
-    """The request that botocore would send to invoke a function."""
-    sent = []
-
-    def keep(request, **_):
-        sent.append(request)
-        raise ConnectionAbortedError
-
-    client = get_session().create_client("lambda", region, config=Config(retries={"total_max_attempts": 1}))
-    client.meta.events.register("before-send.lambda.Invoke", keep)
-    with pytest.raises(ConnectionAbortedError):
-        client.invoke(**{"FunctionName": "f", "InvocationType": "Event", "Payload": b"{}", **request})
-    return sent[0]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,8 @@
 """Whatever fails on the way of one of our signals, the function and the invocations after it are unharmed."""
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
-from tests.support.runtimes import ROOT
-
-INJECT = Path(__file__).parent / "programs/inject.py"
+from tests.unit import programs
 
 
 def test_no_error_at_any_statement_reaches_the_function(edge_runtime, sample, tmp_path):
@@ -17,16 +12,8 @@ def test_no_error_at_any_statement_reaches_the_function(edge_runtime, sample, tm
     the two invocations that follow one is in time and the other is told when it is not.
     """
     every = 1 if sample(6_000, 100) == 6_000 else 61
-    result = subprocess.run(
-        [edge_runtime.python, INJECT, str(every)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=3_000,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3_000:]
-    came_of_it = json.loads(result.stdout)
+    said = programs.run(edge_runtime.python, "inject.py", str(every), task_root=tmp_path, timeout_s=3_000)
+    came_of_it = json.loads(said)
 
     assert came_of_it["wrong"] == []
     assert came_of_it["pairs"] > 4_000

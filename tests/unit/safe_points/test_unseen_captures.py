@@ -1,34 +1,18 @@
 """A function whose state is captured before its alarm sees nothing of it."""
 
 import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.support.runtimes import ROOT, RUNTIMES
-
-TRACED = Path(__file__).parent / "programs/traced.py"
-PYTHONS = {runtime.version: runtime.python for runtime in RUNTIMES}
+from tests.unit import programs
 
 
-@pytest.fixture(name="run", params=PYTHONS or [None])
-def _run(request, tmp_path):
+@pytest.fixture(name="run")
+def _run(python, tmp_path):
     """Runs a case by each Python; returns answer, signals and captures of each of three invocations."""
-    assert request.param, "no runtime to test with: ./build.sh setup"
 
     def run(case):
-        result = subprocess.run(
-            [PYTHONS[request.param], TRACED, case],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "layer/python"), "LAMBDA_TASK_ROOT": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert result.returncode == 0, result.stderr[-3_000:]
-        seen = json.loads(result.stdout)
+        seen = json.loads(programs.run(python, "traced.py", case, task_root=tmp_path, timeout_s=120))
         assert seen["left"] == [False, [], 1]
         return seen["answers"]
 

@@ -16,9 +16,8 @@ from carryon.aws.credentials import NoCredentials
 from carryon.aws.endpoints import Unknown
 from carryon.aws.http1 import NotTrusted, ProxyFailed
 from carryon.courier import invoking
+from tests.support.botocore_requests import sent_by_botocore
 from tests.support.lambda_api import LambdaApi
-
-from .test_endpoints import sent_by_botocore
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:f:live"
 KEYS = {
