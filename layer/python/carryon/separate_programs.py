@@ -88,7 +88,7 @@ def supervise(plan: str) -> NoReturn:
 
 
 def attach(facts: str) -> tuple[Board | None, Standby | None, str]:
-    """In a runtime process: what `supervision.plan` is to return, from the word that the supervisor has given."""
+    """In a runtime process: what `process_division.plan` is to return, from the word that the supervisor has given."""
     try:
         descriptor, stacks, alive, go = map(int, facts.split(","))
     except ValueError:
