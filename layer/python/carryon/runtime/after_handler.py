@@ -11,7 +11,6 @@ import carryon
 from carryon.safe_points.stepping import SUSPENDS
 from carryon.shared import answers, delivery, handover, margins
 from carryon.shared import board as on_board
-from carryon.shared.invocation import arrived
 from carryon.shared.left_progress import EARLIER, reason_not_carried
 from carryon.shared.own_code import is_own, own_frames
 
@@ -116,7 +115,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
         if left_running:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
-    as_arrived = arrived(invocation)
+    as_arrived = invocation.arrived()
     try:
         if own_calls:
             from carryon.shared import continued_itself
@@ -212,7 +211,7 @@ def _say_time_is_up(
     failure = ending.failure
     fields: dict[str, Any] = {
         "elapsed_ms": int((time.time() - ending.started_at) * 1000),
-        "remaining_ms": handover.remaining_ms(ending.invocation),
+        "remaining_ms": ending.invocation.remaining_ms(),
         "margin_ms": shim.margin_ms,
         "stopped_at": _stopped_at(shim),
         "handler_returned": failure is None,

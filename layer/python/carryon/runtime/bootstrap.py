@@ -16,7 +16,7 @@ from functools import partial
 import carryon
 from carryon.shared import envelope, margins
 from carryon.shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
-from carryon.shared.invocation import Invocation, facts
+from carryon.shared.invocation import Invocation
 
 from . import import_hook, vendor_handlers, watchdog
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
-_RAW, _CARRIED = 3, 4  # in what was received
 _BEHIND = 4  # the parameters up to the event
 _STACK_MAX = 64
 _POLL_S = 0.01
@@ -76,7 +75,7 @@ class Shim:
         self._load = client._get_handler
         self._handle = client.handle_event_request
         self._extract_traceback = client.extract_traceback
-        self._received: tuple[Any, ...] | None = None
+        self._received: Invocation | None = None
         self._begins_quietly = settings.margin_ms is None
         self._keeps_event = settings.event_as_left or settings.batch == "report"
         # Whether an envelope has to be looked at before its hop may begin; every event where hop 0 is guarded too.
@@ -217,25 +216,23 @@ class Shim:
         self, client: Any, handler: Any, invoke_id: str, body: bytes, *rest: Any, **named: Any
     ) -> Any:
         # Here and not in the marshaller, which a function may replace: these are the bytes of this very invocation.
-        carried = None
         tenant = rest[_TENANT] if self._has_tenants else None
         at = self._invocation_id
         trace = os.environ.get("_X_AMZN_TRACE_ID")
         invocation_id = rest[at] if at is not None and at < len(rest) else None
+        invocation = Invocation(invoke_id, rest[_ARN], rest[_DEADLINE], body, None, tenant, trace, invocation_id)
         if self._mark in body[: envelope.MARK_WITHIN]:
             opened = envelope.unwrap(body)
             if self._opens or opened is not None and "parcel" in opened[0]:
                 from . import hop_opening
 
-                meta = opened[0] if opened is not None else None
-                facts = Invocation(invoke_id, rest[_ARN], rest[_DEADLINE], body, meta, tenant, trace, invocation_id)
-                handler, opened = hop_opening.open_received(self, client, handler, facts, opened)
+                handler, opened = hop_opening.open_received(self, client, handler, invocation, opened)
             if opened is not None:
                 carried, body = opened
-        received = (invoke_id, rest[_ARN], rest[_DEADLINE], body, carried, tenant, trace, invocation_id)
-        self._received = received
+                invocation = invocation._replace(raw=body, carried=carried)
+        self._received = invocation
         if self.board is not None:
-            put_on_board(self.board, received)
+            self.board.put_event(body, invocation.facts())
         answer = self._handle(client, handler, invoke_id, body, *rest, **named)
         if self.is_spent and self.board is not None:
             from . import after_handler
@@ -255,39 +252,38 @@ class Shim:
         return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(LAYER)]
 
     def _invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
-        received, self._received = self._received, None
+        invocation, self._received = self._received, None
         carryon._run = None
-        if received is None:
+        if invocation is None:
             return handler(event, context)
-        carried = received[_CARRIED]
         if type(event) is dict:
             if "DurableExecutionArn" in event:
                 return handler(event, context)
-            if carried is None and "carryon" in event:
+            if invocation.carried is None and "carryon" in event:
                 # Somebody may have written an envelope anew on its way, so that it was not known by its first bytes.
                 taken = None if self._is_looked_at else envelope.take(event)
                 if not self._is_looked_at and (self._opens or taken is not None and "parcel" in taken[0]):
                     from . import hop_opening
 
-                    return hop_opening.take(self, handler, Invocation(*received), event, context)
+                    return hop_opening.take(self, handler, invocation, event, context)
                 self._is_looked_at = False
                 if taken is not None:
                     carried, event = taken
-                    received = (*received[:_RAW], json.dumps(event).encode(), carried, *received[_CARRIED + 1 :])
+                    invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
                     if self.board is not None:
-                        put_on_board(self.board, received)
+                        self.board.put_event(invocation.raw, invocation.facts())
         if self.state is not None:
             from . import before_handler
 
-            event = before_handler.put_state_back(self, Invocation(*received), event)
+            event = before_handler.put_state_back(self, invocation, event)
         if self._keeps_event:
             self.event = event
             if self.settings.batch == "report":
                 from .batch import to_report
 
-                self.batch = to_report(event, carried)
+                self.batch = to_report(event, invocation.carried)
         now = time.time()
-        if not self._arm(received, now, sys._getframe()):
+        if not self._arm(invocation, now, sys._getframe()):
             return handler(event, context)
 
         dog = self.watchdog
@@ -311,10 +307,10 @@ class Shim:
             dog.disarm()
             if dog.fired is None:
                 self.finish_board()
-                if carried is not None:
+                if invocation.carried is not None:
                     from . import before_handler
 
-                    before_handler.say_completed(self, Invocation(*received), result, now)
+                    before_handler.say_completed(self, invocation, result, now)
                 return result
             failure = None
 
@@ -326,9 +322,7 @@ class Shim:
                 # No descriptor may be free, or imports may be guarded.
                 self._leave_to_supervisor()
                 raise
-            return after_handler.conclude(
-                self, after_handler.Ending(Invocation(*received), event, context, now, result, failure)
-            )
+            return after_handler.conclude(self, after_handler.Ending(invocation, event, context, now, result, failure))
         finally:
             # The failure's traceback has this frame, and whatever the handler's frames hold is to end with them.
             failure = result = self.event = self.batch = None
@@ -342,20 +336,20 @@ class Shim:
         self._is_looked_at = invocation.carried is None
         return self._invoke(handler, event, context)
 
-    def _arm(self, received: tuple[Any, ...], now: float, caller: FrameType) -> bool:
+    def _arm(self, invocation: Invocation, now: float, caller: FrameType) -> bool:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
-        self.invoked_arn, deadline_ms = received[1], received[2]
+        self.invoked_arn, deadline_ms = invocation.arn, invocation.deadline_ms
         left_ms = int(deadline_ms - now * 1000)
         if left_ms > margins.LONGEST_MS:
             deadline_ms -= left_ms - margins.LONGEST_MS
             left_ms = margins.LONGEST_MS
         self.margin_ms = margin_ms = margins.margin_ms(self.settings, left_ms)
         alarm_at_ms = deadline_ms - margin_ms
-        quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS
+        quiet = self._begins_quietly and invocation.carried is None and left_ms >= margins.STEP_ASIDE_MS
         if not quiet:
             from . import before_handler
 
-            if not before_handler.begin(self, Invocation(*received), left_ms):
+            if not before_handler.begin(self, invocation, left_ms):
                 return False
         self.state_known = self._state_unknown
         self.stack = []
@@ -373,7 +367,7 @@ class Shim:
         if not armed:
             from . import before_handler
 
-            return before_handler.step_aside(self, Invocation(*received), reason)
+            return before_handler.step_aside(self, invocation, reason)
         self.stopped_how = ""
         if "asyncio.tasks" in sys.modules:
             self.tasks_before = ()
@@ -479,9 +473,3 @@ class Shim:
         self.is_torn = True
         if self.board is not None:
             self.board.words[PHASE] = RUN
-
-
-def put_on_board(board: Board, received: tuple[Any, ...]) -> None:
-    """Tell the supervisor of an invocation: the members of an Invocation."""
-    invoke_id, arn, deadline_ms, body, carried, tenant, trace, invocation_id = received
-    board.put_event(body, facts(invoke_id, arn, deadline_ms, carried, tenant, trace, invocation_id))

@@ -51,7 +51,7 @@ def order(invocation: Invocation, status: str, result: str, margin_ms: int) -> O
         until_ms,
         ending,
         delivery.CLOSE,
-        handover.ordering_hop(invocation),
+        invocation.as_ordering(),
     )
 
 

@@ -13,7 +13,6 @@ from . import answers, chain_limits, log
 from . import board as on_board
 from .delivery import Order
 from .envelope import PROGRESS, wrap
-from .invocation import position
 from .left_progress import RECORDS, NotCarried
 
 TYPE_CHECKING = False
@@ -74,8 +73,7 @@ def decide(
     if answers.batch_policy(event, None if settings.batch == "report" else settings.batch) == "fail":
         text = f"{time_is_up}; this batch is not continued elsewhere, its source delivers it again"
         raise Failure("TimeIsUp", text)
-    chain, hop = position(invocation)
-    carried = invocation.carried
+    chain, hop, carried = invocation.chain, invocation.hop, invocation.carried
     spent = chain_limits.spent(carried, int(time.time() * 1000) - started_at_ms, os.environ)
     if hop >= settings.max_hops:
         text = f"The chain {chain} has reached CARRYON_MAX_HOPS={settings.max_hops} and its work is not done"
@@ -110,19 +108,7 @@ def decide(
     if target == "log":
         raise _dry_run(invocation, meta, time_is_up)
     arn = invocation.arn if target == "self" else target
-    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta, hop=ordering_hop(invocation))
-
-
-def ordering_hop(invocation: Invocation) -> dict[str, Any]:
-    """What a courier is told of the hop that orders."""
-    chain, number = position(invocation)
-    hop = {"id": invocation.id, "chain": chain, "hop": number, "deadline_ms": invocation.deadline_ms}
-    if invocation.carried is not None and "parcel" in invocation.carried:
-        hop["parcel"] = invocation.carried["parcel"]
-    # Of the lease that this invocation has.
-    if invocation.carried is not None and "attempt" in invocation.carried:
-        hop["attempt"] = invocation.carried["attempt"]
-    return hop
+    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta, hop=invocation.as_ordering())
 
 
 def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> Failure:
@@ -212,13 +198,12 @@ def settle(
                 "DeliveryFailed", f"{text}; it may have arrived all the same", ("delivery_failed", text, fields)
             )
         raise Failure("DeliveryFailed", text, ("delivery_failed", text, fields))
-    _, hop = position(invocation)
     metrics = {"Continued": (1, "Count"), "DeliveryTime": (delivery_ms, "Milliseconds")}
     if cause:
         arn, _, why_not_the_first = cause.partition(" ")
         fields.update(to=arn, cause=why_not_the_first)
     level, elsewhere = ("WARN", ", at CARRYON_FALLBACK_TO") if cause else ("INFO", "")
-    say(settings, "continued", level, f"Hop {hop + 1} carries on{elsewhere}", invocation, fields, metrics)
+    say(settings, "continued", level, f"Hop {invocation.hop + 1} carries on{elsewhere}", invocation, fields, metrics)
     return answer(settings, invocation, event, arn)
 
 
@@ -239,7 +224,7 @@ def answer(settings: Settings, invocation: Invocation, event: Any, to: str) -> A
     Raises:
         Failure: CARRYON_RESPONSE asks for an error.
     """
-    chain, hop = position(invocation)
+    chain, hop = invocation.chain, invocation.hop
     if settings.response_error:
         raise Failure("Continued", f"The work goes on in hop {hop + 1} of chain {chain}, in {to}")
     if settings.response is not None:
@@ -257,12 +242,11 @@ def say(
     metrics: Mapping[str, tuple[float, str]] | None = None,
 ) -> None:
     """Write one line of Carry On's own about an invocation."""
-    chain, hop = position(invocation)
     log.write(
         event,
         level,
         message,
-        {"chain": chain, "hop": hop, **fields},
+        {"chain": invocation.chain, "hop": invocation.hop, **fields},
         request_id=invocation.id,
         metrics=metrics if settings.metrics else None,
     )
@@ -274,8 +258,3 @@ def say_failure(settings: Settings, invocation: Invocation, failure: Failure) ->
         event, message, fields = failure.line
         metrics = {"DeliveryFailed": (1, "Count")} if "to" in fields else None
         say(settings, event, "ERROR", message, invocation, fields, metrics)
-
-
-def remaining_ms(invocation: Invocation) -> int:
-    """Time until the deadline, not below 0."""
-    return max(int(invocation.deadline_ms - time.time() * 1000), 0)

@@ -298,7 +298,7 @@ class Rescue:
 
     def _times(self, invocation: Invocation) -> dict[str, int]:
         left_ms, margin_ms = self._board.span()
-        remaining_ms = handover.remaining_ms(invocation)
+        remaining_ms = invocation.remaining_ms()
         return {"elapsed_ms": max(left_ms - remaining_ms, 0), "remaining_ms": remaining_ms, "margin_ms": margin_ms}
 
     def _frames(self) -> list[tuple[str, int, str]]:
