@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import carryon
 from carryon.safe_points.stepping import SUSPENDS
-from carryon.shared import answers, delivery, handover, margins
+from carryon.shared import answers, delivery, handover, log, margins
 from carryon.shared import board as on_board
 from carryon.shared.left_progress import EARLIER, reason_not_carried
 from carryon.shared.own_code import is_own, own_frames
@@ -229,7 +229,7 @@ def _say_time_is_up(
         fields["state_bytes"] = len(progress)
         fields.update(reason_not_carried(progress))
     metrics = {"TimeIsUp": (1, "Count")}
-    handover.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
+    log.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
 
 
 def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
@@ -245,7 +245,7 @@ def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
         f"The function's own alarm would have rung {in_ms} ms after Carry On's, and does not. With a CARRYON_MARGIN "
         f"below {shim.margin_ms - in_ms}ms it comes first"
     )
-    handover.say(shim.settings, "own_alarm", "WARN", text, invocation, {"own_alarm_in_ms": in_ms})
+    log.say(shim.settings, "own_alarm", "WARN", text, invocation, {"own_alarm_in_ms": in_ms})
 
 
 def _left_running(shim: Shim, started_at: float) -> list[str]:

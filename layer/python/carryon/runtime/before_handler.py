@@ -6,7 +6,7 @@ import os
 import time
 
 import carryon
-from carryon.shared import answers, chain_limits, handover, margins
+from carryon.shared import answers, chain_limits, log, margins
 from carryon.shared.left_progress import NotCarried
 
 from .progress import Run
@@ -97,4 +97,4 @@ def _say_margin_cut(shim: Shim, invocation: Invocation, left_ms: int) -> None:
 
 
 def _say(shim: Shim, event: str, level: str, message: str, invocation: Invocation, **fields: Any) -> None:
-    handover.say(shim.settings, event, level, message, invocation, fields)
+    log.say(shim.settings, event, level, message, invocation, fields)

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from importlib import import_module
 
-from carryon.shared import chain_result, delivery, envelope, handover, margins
+from carryon.shared import chain_result, delivery, envelope, handover, log, margins
 from carryon.shared.board import ACCEPTED, ATTENDED
 from carryon.shared.hop_verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
 from carryon.shared.keys import Keys
@@ -155,15 +155,7 @@ def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
     if board is not None:
         board.put_event(invocation.raw, invocation.facts())
         board.words[ATTENDED] = 1
-    order = delivery.Order(
-        invocation.arn,
-        invocation.tenant,
-        invocation.trace,
-        until_ms,
-        {},
-        delivery.OPEN,
-        invocation.as_ordering(),
-    )
+    order = delivery.Order.of(invocation, delivery.OPEN, until_ms, {})
     outcome, cause, result = delivery.ask(board, shim.settings, order, invocation.raw, shim.do_here)
     if outcome != ACCEPTED:
         return _failed(cause)
@@ -182,7 +174,7 @@ def _bracket_refusal(shim: Shim, invocation: Invocation, verdict: Verdict) -> Ha
 
     def answer(event: Any, _: Any) -> Any:
         details = {name: value for name, value in verdict.details.items() if name != "outcome"}
-        handover.say(shim.settings, name, level, verdict.text, invocation, details)
+        log.say(shim.settings, name, level, verdict.text, invocation, details)
         if error:
             after_handler.fail(error, verdict.text, [])
         return _first_answer(shim, invocation, event, verdict.details)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from carryon.shared import chain_result, delivery, handover
+from carryon.shared import chain_result, delivery, log
 from carryon.shared.board import ACCEPTED
 
 from .after_handler import fail
@@ -64,6 +64,6 @@ def _close(shim: Shim, invocation: Invocation, status: str, result: str) -> None
         chain_result.say_not_recorded(shim.settings, invocation, cause)
     elif taken_over:
         text = taken_over.decode()
-        handover.say(shim.settings, "duplicate", "WARN", text, invocation, {})
+        log.say(shim.settings, "duplicate", "WARN", text, invocation, {})
         if status == chain_result.FINISHED:
             fail("Duplicate", text, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import handover
+from . import handover, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,5 +38,5 @@ def conclude(settings: Settings, invocation: Invocation, event: Any, standing: i
         " to leave that to the function, or have it not invoke itself"
     )
     fields = {"continued_itself": "accepted", "to": invocation.arn}
-    handover.say(settings, "continued_itself", "WARN", text, invocation, fields)
+    log.say(settings, "continued_itself", "WARN", text, invocation, fields)
     return handover.answer(settings, invocation, event, invocation.arn)

@@ -11,13 +11,12 @@ import time
 
 from . import answers, chain_limits, log
 from . import board as on_board
-from .delivery import Order
+from .delivery import DELIVER, Order
 from .envelope import PROGRESS, wrap
 from .left_progress import RECORDS, NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from .invocation import Invocation
@@ -108,7 +107,7 @@ def decide(
     if target == "log":
         raise _dry_run(invocation, meta, time_is_up)
     arn = invocation.arn if target == "self" else target
-    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta, hop=invocation.as_ordering())
+    return Order.of(invocation, DELIVER, until_ms, meta, to=arn)
 
 
 def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> Failure:
@@ -151,7 +150,7 @@ def report(
         raise Failure("TimeIsUp", f"{time_is_up}; every record is finished, but the handler is not")
     finished = len(json.loads(invocation.raw)["Records"]) - len(left)
     fields = {"records_finished": finished, "records_left": len(left)}
-    say(settings, "reported", "INFO", "The rest of the batch is given back", invocation, fields)
+    log.say(settings, "reported", "INFO", "The rest of the batch is given back", invocation, fields)
     return {answers.FAILURES: left}
 
 
@@ -203,7 +202,9 @@ def settle(
         arn, _, why_not_the_first = cause.partition(" ")
         fields.update(to=arn, cause=why_not_the_first)
     level, elsewhere = ("WARN", ", at CARRYON_FALLBACK_TO") if cause else ("INFO", "")
-    say(settings, "continued", level, f"Hop {invocation.hop + 1} carries on{elsewhere}", invocation, fields, metrics)
+    log.say(
+        settings, "continued", level, f"Hop {invocation.hop + 1} carries on{elsewhere}", invocation, fields, metrics
+    )
     return answer(settings, invocation, event, arn)
 
 
@@ -232,29 +233,9 @@ def answer(settings: Settings, invocation: Invocation, event: Any, to: str) -> A
     return answers.answer(event, chain=chain, hop=hop + 1, to=to)
 
 
-def say(
-    settings: Settings,
-    event: str,
-    level: str,
-    message: str,
-    invocation: Invocation,
-    fields: dict[str, Any],
-    metrics: Mapping[str, tuple[float, str]] | None = None,
-) -> None:
-    """Write one line of Carry On's own about an invocation."""
-    log.write(
-        event,
-        level,
-        message,
-        {"chain": invocation.chain, "hop": invocation.hop, **fields},
-        request_id=invocation.id,
-        metrics=metrics if settings.metrics else None,
-    )
-
-
 def say_failure(settings: Settings, invocation: Invocation, failure: Failure) -> None:
     """Write the line that belongs to a failure, if one does."""
     if failure.line is not None:
         event, message, fields = failure.line
         metrics = {"DeliveryFailed": (1, "Count")} if "to" in fields else None
-        say(settings, event, "ERROR", message, invocation, fields, metrics)
+        log.say(settings, event, "ERROR", message, invocation, fields, metrics)

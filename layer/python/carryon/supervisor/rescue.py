@@ -13,6 +13,7 @@ from carryon.shared import (
     delivery,
     handover,
     left_progress,
+    log,
     margins,
     processes,
     stack_dumps,
@@ -165,7 +166,7 @@ class Rescue:
         fields.update(left_progress.reason_not_carried(left_progress.read(self._board)))
         metrics = {"Crashed": (1, "Count")}
         message = f"The process died: {text.rpartition('error: ')[2]}"
-        handover.say(self._settings, "crashed", "ERROR", message, invocation, fields, metrics)
+        log.say(self._settings, "crashed", "ERROR", message, invocation, fields, metrics)
         crashes = self._crashes(invocation)
         is_complete = self._board.words[COMPLETE]
         if self._settings.continue_on_crash and not is_complete and crashes <= _CRASHES_MAX:
@@ -294,7 +295,7 @@ class Rescue:
         if phase != HANDED:
             metrics["TimeIsUp"] = (1, "Count")
         text = f"Taken over from a process that did not end: {_STAGES[phase]}"
-        handover.say(self._settings, "rescued", "WARN", text, invocation, fields, metrics)
+        log.say(self._settings, "rescued", "WARN", text, invocation, fields, metrics)
 
     def _times(self, invocation: Invocation) -> dict[str, int]:
         left_ms, margin_ms = self._board.span()
