@@ -16,6 +16,7 @@ from collections import Counter
 
 import carryon
 from carryon.runtime import alarm, watchdog
+from carryon.runtime.finding import Finding
 from carryon.runtime.state import State
 from carryon.shared import settings
 
@@ -46,7 +47,7 @@ class Shim:
         self.state = State(self.settings.state, name) if state_names else None
         self.event = self.batch = self.board = None
         self.board_is_used = self.is_torn = False
-        self.stopped_how = ""
+        self.found = Finding(None)
         self.margin_ms = margin_ms
         self.raw = None
         self.watchdog = watchdog.Watchdog(

@@ -100,7 +100,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
         shim.finish_board()
         return result
     if board is not None:
-        board.put_stack("".join(_stack_lines(shim)))
+        board.put_stack("".join(shim.found.lines()))
         if left_running:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
@@ -111,7 +111,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
         if board is not None and error.kind != "Continued":
             board.words[on_board.FAILED] = 1
         error.say(hop.settings, hop.invocation)
-        fail(error.kind, error.text, _stack_lines(shim))
+        fail(error.kind, error.text, shim.found.lines())
 
 
 def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
@@ -157,8 +157,8 @@ def _say_time_is_up(
         fields["left_running"] = left_running[:_IN_LOG]
     if failure is not None and not isinstance(failure, carryon.TimeIsUp):
         fields["error"] = type(failure).__name__
-    if shim.state_known is not None:
-        fields["state"] = shim.state_known
+    if shim.found.state_known is not None:
+        fields["state"] = shim.found.state_known
     if isinstance(hop.progress, bytes):
         fields["state_bytes"] = len(hop.progress)
     metrics = {"TimeIsUp": (1, "Count")}
@@ -167,11 +167,11 @@ def _say_time_is_up(
 
 def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
     """Say that the function has an alarm of its own, which did not come to ring, if it has one."""
-    in_s = shim.own_alarm_in_s
+    in_s = shim.found.own_alarm_in_s
     if in_s is None or not 0 < in_s * 1000 < shim.margin_ms or not shim.settings.to:
         return
     # Vendors' layers have one each.
-    if not is_own(shim.own_alarm_file):
+    if not is_own(shim.found.own_alarm_file):
         return
     in_ms = int(in_s * 1000)
     text = (
@@ -199,12 +199,6 @@ def _ask_to_be_replaced(board: on_board.Board) -> None:
     board.wake_supervisor()
     while board.words[on_board.PHASE] in (on_board.LEFT, on_board.RESCUED):
         time.sleep(_POLL_S)
-
-
-def _stack_lines(shim: Shim) -> list[str]:
-    from traceback import FrameSummary, format_list
-
-    return format_list([FrameSummary(c.co_filename, line, c.co_name) for c, line in reversed(shim.stack)])
 
 
 def _process_facts() -> dict[str, int]:

@@ -19,6 +19,7 @@ from carryon.shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PH
 from carryon.shared.invocation import Invocation
 
 from . import import_hook, vendor_handlers, watchdog
+from .finding import Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 # Where they stand behind the event in the parameters of handle_event_request.
 _ARN, _DEADLINE, _TENANT = 3, 4, 5
 _BEHIND = 4  # the parameters up to the event
-_STACK_MAX = 64
 _POLL_S = 0.01
 
 
@@ -63,14 +63,10 @@ class Shim:
         # Of an invocation whose rest may have to be given back.
         self.batch: Batch | None = None
         self.margin_ms = 0
-        self.stack: list[tuple[Any, int]] = []
         # What the function sends to itself in the invocation that is running; None where it has sent nothing.
         self.own_calls: OwnCalls | None = None
         self.invoked_arn = ""
         self.main_thread = get_ident()
-        # In how many seconds after the alarm one of the function's own would have come.
-        self.own_alarm_in_s: float | None = None
-        self.own_alarm_file = ""
         self._client = client
         self._load = client._get_handler
         self._handle = client.handle_event_request
@@ -91,13 +87,8 @@ class Shim:
         names = client.handle_event_request.__code__.co_varnames
         self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
         self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
-        # What is known of the state that travels, once an alarm was raised; one of left_progress.py's words. The second
-        # is where that could not be found out.
-        self.state_known: str | None = None
-        self._state_unknown = "earlier" if settings.state or settings.event_as_left else None
-        # Of the same alarm: how it stopped the function, one of trust.py's words; whether it was raised before, where
-        # nobody could see it; whether this process must not serve another invocation.
-        self.stopped_how = ""
+        self.found = Finding("earlier" if settings.state or settings.event_as_left else None)
+        # The exception was raised before, where nobody could see it; this process must not serve another invocation.
         self.is_torn = False
         self.is_spent = False
         # The tasks of event loops that there were when the handler was called.
@@ -351,8 +342,7 @@ class Shim:
 
             if not before_handler.begin(self, invocation, left_ms):
                 return False
-        self.state_known = self._state_unknown
-        self.stack = []
+        self.found.begin()
         try:
             armed = self.watchdog.arm(caller, now, alarm_at_ms / 1000)
             reason = "SIGALRM is in use outside Python"
@@ -368,7 +358,6 @@ class Shim:
             from . import before_handler
 
             return before_handler.step_aside(self, invocation, reason)
-        self.stopped_how = ""
         if "asyncio.tasks" in sys.modules:
             self.tasks_before = ()
             try:
@@ -422,8 +411,7 @@ class Shim:
         board = self.board
         if board is None:
             return
-        lines = [f'  File "{code.co_filename}", line {line}, in {code.co_name}\n' for code, line in self.stack]
-        board.put_stack("".join(reversed(lines)))
+        board.put_stack("".join(self.found.lines_without_source()))
         board.words[PHASE] = LEFT
         board.wake_supervisor()
         while board.words[PHASE] in (LEFT, RESCUED):
@@ -433,9 +421,7 @@ class Shim:
         """Look for a better place than the one that the alarm has found; returns for how many seconds at most."""
         self.board_is_used = True
         if is_first:
-            # Before the wait takes the timer.
-            self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
-            self.own_alarm_file = self.watchdog.other_handler_file()
+            self.found.note_own_alarm(self.watchdog)
         wait_s: float = self._get_alarm().put_off(frame, is_first)
         return wait_s
 
@@ -457,17 +443,12 @@ class Shim:
 
     def _note_where(self, frame: FrameType) -> None:
         """Note where the alarm is raised, and which state travels; runs in the signal handler or while stepping."""
-        at: FrameType | None = frame
-        stack: list[tuple[Any, int]] = []
-        self.stack = stack
-        while at is not None and len(stack) < _STACK_MAX and at.f_code.co_filename != __file__:
-            stack.append((at.f_code, at.f_lineno or 0))
-            at = at.f_back
+        self.found.note_stack(frame, __file__)
         self.board_is_used = True
         board = self.board
         if board is not None:
             board.words[PHASE] = FIRED
-        self.state_known = self._get_alarm().settle(frame)
+        self.found.state_known = self._get_alarm().settle(frame)
 
     def _note_swallowed(self) -> None:
         self.is_torn = True

@@ -27,7 +27,7 @@ class ReturnedHop(EndingHop):
         self._shim = shim
         self._left_event = ending.event
         # The event may be as the handler has left it in the middle of a step.
-        self._is_event_torn = ending.failure is not None and shim.state_known == EARLIER
+        self._is_event_torn = ending.failure is not None and shim.found.state_known == EARLIER
         self._event_to_send: bytes | None = None
         invocation = ending.invocation._replace(
             tenant=getattr(ending.context, "tenant_id", None) or ending.invocation.tenant,
@@ -39,9 +39,9 @@ class ReturnedHop(EndingHop):
             started_at_ms=int(ending.started_at * 1000),
             margin_ms=shim.margin_ms,
             # The function's own, or whatever frames there are where none is its own.
-            stopped_at=own_frames([(code.co_filename, line, code.co_name) for code, line in shim.stack]),
+            stopped_at=own_frames(shim.found.frames()),
             progress=None,
-            is_whole=shim.state_known in (BOUNDARY, WHOLE),
+            is_whole=shim.found.state_known in (BOUNDARY, WHOLE),
         )
         if shim.own_calls is not None:
             self.own_calls = shim.own_calls.wait(self.until_ms())
