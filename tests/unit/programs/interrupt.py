@@ -46,7 +46,7 @@ class Shim:
         self.settings = settings.parse({"CARRYON_STATE": state_names})
         self.state = State(self.settings.state, name) if state_names else None
         self.event = self.batch = self.board = None
-        self.board_is_used = self.is_torn = False
+        self.board_is_used = False
         self.found = Finding(None)
         self.margin_ms = margin_ms
         self.raw = None

@@ -79,7 +79,7 @@ def _answer(shim: Shim, ending: Ending) -> Any:
     except Exception:
         process = trust.REPLACED, trust.NOT_LOOKED_AT
     shim.is_spent = process[0] == trust.REPLACED
-    shim.is_torn = False
+    shim.found.was_swallowed = False
     _say_time_is_up(shim, hop, failure, left_running, process)
     try:
         _say_own_alarm(shim, hop.invocation)
@@ -187,8 +187,7 @@ def _left_running(shim: Shim, started_at: float) -> list[str]:
     try:
         from .left_running import find
 
-        loaded = shim.loaded_at, shim.threads_of_load
-        return find(shim.board, time.time() - started_at, shim.tasks_before, *loaded)
+        return find(shim.board, time.time() - started_at, shim.tasks_before, *shim.after_load)
     except Exception as error:
         return [f"unknown, as looking for it failed: {error!r}"]
 

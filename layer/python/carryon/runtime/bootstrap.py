@@ -16,10 +16,10 @@ from functools import partial
 import carryon
 from carryon.shared import envelope, margins
 from carryon.shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
-from carryon.shared.invocation import Invocation
 
 from . import import_hook, vendor_handlers, watchdog
 from .finding import Finding
+from .runtime_client import RuntimeClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,16 +29,14 @@ if TYPE_CHECKING:
 
     from carryon.process_division import Divide
     from carryon.shared.board import Board
-    from carryon.shared.delivery import DoHere
+    from carryon.shared.delivery import DoHere, Order
+    from carryon.shared.invocation import Invocation
     from carryon.shared.settings import Settings
     from carryon.supervisor.standby import Standby
 
     from .batch import Batch
     from .self_invocations import OwnCalls
 
-# Where they stand behind the event in the parameters of handle_event_request.
-_ARN, _DEADLINE, _TENANT = 3, 4, 5
-_BEHIND = 4  # the parameters up to the event
 _POLL_S = 0.01
 
 
@@ -56,7 +54,7 @@ class Shim:
 
     def __init__(self, client: Any, settings: Settings, divide: Divide, do_here: DoHere) -> None:
         self.settings = settings
-        self.do_here = do_here
+        self._do_here = do_here
         self.board: Board | None = None
         self.state: Any = None
         self.event: Any = None
@@ -67,10 +65,7 @@ class Shim:
         self.own_calls: OwnCalls | None = None
         self.invoked_arn = ""
         self.main_thread = get_ident()
-        self._client = client
-        self._load = client._get_handler
-        self._handle = client.handle_event_request
-        self._extract_traceback = client.extract_traceback
+        self._client = RuntimeClient(client)
         self._received: Invocation | None = None
         self._begins_quietly = settings.margin_ms is None
         self._keeps_event = settings.event_as_left or settings.batch == "report"
@@ -84,28 +79,21 @@ class Shim:
         self._divide: Divide | None = divide
         # Something of this invocation is on the board that not every invocation puts there.
         self.board_is_used = False
-        names = client.handle_event_request.__code__.co_varnames
-        self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
-        self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
         self.found = Finding("earlier" if settings.state or settings.event_as_left else None)
-        # The exception was raised before, where nobody could see it; this process must not serve another invocation.
-        self.is_torn = False
+        # This process must not serve another invocation.
         self.is_spent = False
         # The tasks of event loops that there were when the handler was called.
         self.tasks_before: Any = ()
-        # When the function's module was loaded, as CLOCK_BOOTTIME has it, and the threads that it has started.
-        self.loaded_at = 0.0
-        self.threads_of_load: set[int] = set()
+        # When the function's module was loaded, as CLOCK_BOOTTIME has it, and the threads that there were then.
+        self.after_load: tuple[float, set[int]] = 0.0, set()
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
         )
 
     def install(self) -> None:
-        """Take the three places in the runtime client through which every handler and every event passes."""
-        self._client._get_handler = self._get_handler
-        self._client.handle_event_request = self._handle_event_request
-        self._client.extract_traceback = self._traceback_without_shim
+        """Stand where every handler and every event passes."""
+        self._client.take(self._get_handler, self._handle_event_request)
         carryon._shim = self
 
     def _watch_clients(self, module: Any) -> None:
@@ -123,7 +111,7 @@ class Shim:
             return self.load_timed(partial(self._load_handler, name))
         standby.wait()
         # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
-        self._client.on_init_complete = lambda *_: None
+        self._client.restore_no_more()
         handler = None
 
         def invoke(event: Any, context: Any) -> Any:
@@ -169,13 +157,14 @@ class Shim:
         handler = load()
         if self.board is not None:
             self.board.words[LOAD_MS] = int((time.process_time() - began) * 1000)
-        self.loaded_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        loaded_at, threads = time.clock_gettime(time.CLOCK_BOOTTIME), set()
         try:
             threading = sys.modules.get("threading")
             if threading is not None:
-                self.threads_of_load = {thread.native_id for thread in threading.enumerate()}
+                threads = {thread.native_id for thread in threading.enumerate()}
         except Exception:
             pass  # another's module of that name
+        self.after_load = loaded_at, threads
         return handler
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
@@ -184,9 +173,9 @@ class Shim:
             return own
         variable = vendor_handlers.variable(name, os.environ)
         if variable is None:
-            return self._wrap(self._load(name), name)
-        give_back = vendor_handlers.take(variable, os.environ, self._wrap, self._load)
-        vendors: Callable[[Any, Any], Any] = self._load(name)
+            return self._wrap(self._client.load_handler(name), name)
+        give_back = vendor_handlers.take(variable, os.environ, self._wrap, self._client.load_handler)
+        vendors: Callable[[Any, Any], Any] = self._client.load_handler(name)
         give_back()
         return vendors
 
@@ -207,11 +196,7 @@ class Shim:
         self, client: Any, handler: Any, invoke_id: str, body: bytes, *rest: Any, **named: Any
     ) -> Any:
         # Here and not in the marshaller, which a function may replace: these are the bytes of this very invocation.
-        tenant = rest[_TENANT] if self._has_tenants else None
-        at = self._invocation_id
-        trace = os.environ.get("_X_AMZN_TRACE_ID")
-        invocation_id = rest[at] if at is not None and at < len(rest) else None
-        invocation = Invocation(invoke_id, rest[_ARN], rest[_DEADLINE], body, None, tenant, trace, invocation_id)
+        invocation = self._client.invocation(invoke_id, body, rest)
         if self._mark in body[: envelope.MARK_WITHIN]:
             opened = envelope.unwrap(body)
             if self._opens or opened is not None and "parcel" in opened[0]:
@@ -224,7 +209,7 @@ class Shim:
         self._received = invocation
         if self.board is not None:
             self.board.put_event(body, invocation.facts())
-        answer = self._handle(client, handler, invoke_id, body, *rest, **named)
+        answer = self._client.handle_event_request(client, handler, invoke_id, body, *rest, **named)
         if self.is_spent and self.board is not None:
             from . import after_handler
 
@@ -236,11 +221,6 @@ class Shim:
                 self.board.finish()
                 self._dismiss_attendants(self.board)
         return answer
-
-    def _traceback_without_shim(self, trace: Any) -> Any:
-        from carryon.shared.own_code import LAYER
-
-        return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(LAYER)]
 
     def _invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
         invocation, self._received = self._received, None
@@ -370,6 +350,12 @@ class Shim:
             self.board.show(left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True
 
+    def have_done(self, order: Order, raw: bytes) -> tuple[int, str, bytes]:
+        """Have a job of this invocation's done by the courier, or here where there is none; see delivery.ask."""
+        from carryon.shared import delivery
+
+        return delivery.ask(self.board, self.settings, order, raw, self._do_here)
+
     def finish_board(self) -> None:
         """Say that the invocation is over."""
         board = self.board
@@ -451,6 +437,6 @@ class Shim:
         self.found.state_known = self._get_alarm().settle(frame)
 
     def _note_swallowed(self) -> None:
-        self.is_torn = True
+        self.found.was_swallowed = True
         if self.board is not None:
             self.board.words[PHASE] = RUN

@@ -19,6 +19,9 @@ class Finding:
     `own_alarm_in_s` is in how many seconds after the alarm one of the function's own would have come, None where it has
     none; `own_alarm_file` is the file of its handler.
 
+    `was_swallowed` says that the exception was raised before, where nobody could see it; that stays known until one was
+    seen.
+
     Args:
         state_unknown: what is known of the state where that could not be found out.
     """
@@ -26,6 +29,7 @@ class Finding:
     def __init__(self, state_unknown: str | None) -> None:
         self._state_unknown = state_unknown
         self.own_alarm_file = ""
+        self.was_swallowed = False
         self.begin()
 
     def begin(self) -> None:

@@ -156,7 +156,7 @@ def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
         board.put_event(invocation.raw, invocation.facts())
         board.words[ATTENDED] = 1
     order = delivery.Order.of(invocation, delivery.OPEN, until_ms, {})
-    outcome, cause, result = delivery.ask(board, shim.settings, order, invocation.raw, shim.do_here)
+    outcome, cause, result = shim.have_done(order, invocation.raw)
     if outcome != ACCEPTED:
         return _failed(cause)
     # A process that was stopped meanwhile may have lost the hop to another.

@@ -6,7 +6,7 @@ import os
 import time
 
 import carryon
-from carryon.shared import delivery, margins
+from carryon.shared import margins
 from carryon.shared.board import ACCEPTED
 from carryon.shared.ending_hop import EndingHop
 from carryon.shared.left_progress import BOUNDARY, EARLIER, WHOLE, NotCarried
@@ -77,7 +77,6 @@ class ReturnedHop(EndingHop):
 
     def deliver(self, order: Order) -> tuple[int, str, bytes]:
         """By the courier, or in this process where there is none."""
-        shim = self._shim
-        outcome, cause, said = delivery.ask(shim.board, self.settings, order, self.event_to_send(), shim.do_here)
-        shim.has_handed_over = outcome == ACCEPTED
+        outcome, cause, said = self._shim.have_done(order, self.event_to_send())
+        self._shim.has_handed_over = outcome == ACCEPTED
         return outcome, cause, said
