@@ -131,7 +131,7 @@ def test_a_supervisor_goes_on_without_an_event_that_it_cannot_follow():
     """Its stack is another than that of the process that has decoded the event."""
 
     def arrived(raw):
-        return invocation.arrived(invocation.Invocation("id", "arn", 0, raw, None, None, None, None))
+        return invocation.Invocation("id", "arn", 0, raw, None, None, None, None).arrived()
 
     assert arrived(b'{"n":1}') == {"n": 1}
     assert arrived(b"") is None

@@ -29,6 +29,7 @@ KINDS = (RecursionError, MemoryError, OSError, ImportError)
 # comes once the handler has ended, what becomes of the process.
 ONLY = {
     "bootstrap": {"_put_off", "_capture", "_get_alarm", "_call_off", "_note_where", "_note_swallowed", "_error"},
+    "finding": {"note_own_alarm", "note_stack"},
     "after_handler": {"_say_own_alarm"},
     "own_code": {"is_own", "is_worker"},
     "progress": {"keep_state", "_keep", "_put", "_encode"},
@@ -43,6 +44,7 @@ MODULES = {
     "after_handler",
     "remaining_turns",
     "exception_table",
+    "finding",
     "side_effects",
     "own_code",
     "code_facts",
@@ -327,7 +329,7 @@ def environment(state, margin="100ms"):
     global shim
     if shim is not None:
         # References to the function's code are counted.
-        shim.stack.clear()
+        shim.found.stack.clear()
         if shim._alarm is not None:
             shim._alarm._points = None
     client = runtime_client.make(lambda name: getattr(function, name.rpartition(".")[2]), answer)
@@ -397,7 +399,7 @@ def statements(name, state):
     lines.hits = []
     outcome, is_kept = invoke(shim, name)
     hits, lines.hits = lines.hits, None
-    return list(dict.fromkeys(hits)), outcome, shim.state_known, is_kept
+    return list(dict.fromkeys(hits)), outcome, shim.found.state_known, is_kept
 
 
 def complaints_with(name, state, target, kind):
@@ -434,7 +436,7 @@ for name, state in SCENARIOS:
     if outcome != (0 if name in IN_TIME else TIME_IS_UP):
         wrong.append([name, state, f"without an error it comes to {outcome}"])
     if (name, state) in KEPT and not is_kept:
-        wrong.append([name, state, f"it was replaced: {shim.stopped_how}"])
+        wrong.append([name, state, f"it was replaced: {shim.found.stopped_how}"])
     if name == "alarm" and known != ("boundary" if state == "with" else None):
         wrong.append([name, state, f"no place was found: {known}"])
     pairs += [(name, state, target, next(kinds)) for target in where]

@@ -16,6 +16,7 @@ from collections import Counter
 
 import carryon
 from carryon.runtime import alarm, watchdog
+from carryon.runtime.finding import Finding
 from carryon.runtime.state import State
 from carryon.shared import settings
 
@@ -45,8 +46,8 @@ class Shim:
         self.settings = settings.parse({"CARRYON_STATE": state_names})
         self.state = State(self.settings.state, name) if state_names else None
         self.event = self.batch = self.board = None
-        self.board_is_used = self.is_torn = False
-        self.stopped_how = ""
+        self.board_is_used = False
+        self.found = Finding(None)
         self.margin_ms = margin_ms
         self.raw = None
         self.watchdog = watchdog.Watchdog(

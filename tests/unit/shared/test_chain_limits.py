@@ -6,6 +6,7 @@ import time
 import pytest
 
 from carryon.shared import envelope, handover
+from carryon.shared.ending_hop import EndingHop
 from carryon.shared.invocation import Invocation
 from carryon.shared.settings import parse
 
@@ -16,17 +17,18 @@ STATE = {"state": {"count": 1, "candidate": [2, 3]}}
 def decide(progress=STATE, *, env=None, carried=None, raw=b"{}", started_ms_ago=2_000, is_whole=True, crashes=0):
     """Members of the next hop's envelope, from a hop that began so long ago."""
     now_ms = int(time.time() * 1000)
-    return handover.decide(
+    hop = EndingHop(
         parse({"CARRYON_TO": "self", **(env or {})}),
         Invocation("r-1", ARN, now_ms + 500, raw, carried, None, None, None),
-        json.loads(raw),
-        None if progress is None else json.dumps(progress).encode(),
         started_at_ms=now_ms - started_ms_ago,
-        until_ms=now_ms + 100,
-        time_is_up="Time was up",
+        margin_ms=500,
+        stopped_at=[],
+        progress=None if progress is None else json.dumps(progress).encode(),
         is_whole=is_whole,
         crashes=crashes,
-    ).meta
+    )
+    hop.until_ms = lambda: now_ms + 100
+    return handover.decide(hop).meta
 
 
 def hops_alike(number, *args, **settings):

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import namedtuple
 
 import carryon
 from carryon.safe_points.stepping import SUSPENDS
-from carryon.shared import answers, delivery, handover, margins
+from carryon.shared import answers, handover, log
 from carryon.shared import board as on_board
-from carryon.shared.invocation import arrived
-from carryon.shared.left_progress import EARLIER, reason_not_carried
-from carryon.shared.own_code import is_own, own_frames
+from carryon.shared.own_code import is_own
 
 from . import trust
+from .returned_hop import ReturnedHop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from carryon.shared.invocation import Invocation
-    from carryon.shared.left_progress import NotCarried
 
     from .bootstrap import Shim
 
@@ -74,30 +71,22 @@ def _empty_frames(error: BaseException | None) -> None:
 
 
 def _answer(shim: Shim, ending: Ending) -> Any:
-    settings, board = shim.settings, shim.board
-    invocation, event, context, started_at, result, failure = ending
-    invocation = invocation._replace(
-        tenant=getattr(context, "tenant_id", None) or invocation.tenant,
-        trace=os.environ.get("_X_AMZN_TRACE_ID") or invocation.trace,
-    )
-    until_ms = margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000))
-    # What the function has just sent to itself is let end.
-    own_calls = shim.own_calls.wait(until_ms) if shim.own_calls is not None else 0
-    left_running = _left_running(shim, started_at)
-    run = carryon._run
-    progress = run.progress() if run is not None else None
+    board, failure, result = shim.board, ending.failure, ending.result
+    hop = ReturnedHop(shim, ending)
+    left_running = _left_running(shim, ending.started_at)
     try:
         process = trust.verdict(shim, failure, bool(left_running))
     except Exception:
         process = trust.REPLACED, trust.NOT_LOOKED_AT
     shim.is_spent = process[0] == trust.REPLACED
-    shim.is_torn = False
-    _say_time_is_up(shim, ending, left_running, progress, process)
+    shim.found.was_swallowed = False
+    _say_time_is_up(shim, hop, failure, left_running, process)
     try:
-        _say_own_alarm(shim, invocation)
+        _say_own_alarm(shim, hop.invocation)
     except Exception:
         pass  # it is only a hint
 
+    run = carryon._run
     if run is not None and run.is_complete:
         shim.finish_board()
         if failure is None or isinstance(failure, carryon.TimeIsUp):
@@ -106,71 +95,23 @@ def _answer(shim: Shim, ending: Ending) -> Any:
             raise failure
         finally:
             # Its traceback has this frame now.
-            del failure, ending
-    left = handover.left_of_batch(settings, invocation, progress)
-    if failure is None and not (left or left is None and settings.to and settings.max_hops):
+            del failure, ending, hop
+    if failure is None and not hop.may_have_work_left():
         shim.finish_board()
         return result
     if board is not None:
-        board.put_stack("".join(_stack_lines(shim)))
+        board.put_stack("".join(shim.found.lines()))
         if left_running:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
-    as_arrived = arrived(invocation)
     try:
-        if own_calls:
-            from carryon.shared import continued_itself
-
-            itself = continued_itself.conclude(settings, invocation, as_arrived, own_calls, _time_is_up_text(shim))
-            return answers.join(itself, result)
-        if left is not None:
-            report = handover.report(settings, invocation, left, time_is_up=_time_is_up_text(shim))
-            return answers.join(report, result)
-        if settings.event_as_left:
-            is_torn = failure is not None and shim.state_known == EARLIER
-            invocation = invocation._replace(raw=_event_as_left(board, event, invocation.raw if is_torn else None))
-        order = handover.decide(
-            settings,
-            invocation,
-            as_arrived,
-            progress,
-            started_at_ms=int(started_at * 1000),
-            until_ms=margins.until_ms(invocation.deadline_ms, shim.margin_ms, os.environ, int(time.time() * 1000)),
-            time_is_up=_time_is_up_text(shim),
-            is_whole=shim.state_known in ("boundary", "whole"),
-        )
-        began = time.monotonic()
-        outcome, cause, said = delivery.ask(board, settings, order, invocation.raw, shim.do_here)
-        shim.has_handed_over = outcome == on_board.ACCEPTED
-        answer = handover.settle(settings, invocation, as_arrived, order, outcome, cause, began, said)
-        return answers.join(answer, result)
+        return answers.join(handover.carry_on(hop), result)
     except handover.Failure as error:
-        shim.has_handed_over = error.kind in handover.NOT_THE_END
+        shim.has_handed_over = not error.ends_chain
         if board is not None and error.kind != "Continued":
             board.words[on_board.FAILED] = 1
-        handover.say_failure(settings, invocation, error)
-        fail(error.kind, error.text, _stack_lines(shim))
-
-
-def _event_as_left(board: on_board.Board | None, event: Any, original: bytes | None) -> bytes:
-    """The event as the handler has left it; or, where it was interrupted anywhere, as it was captured before.
-
-    Args:
-        original: the one that may have been captured since; None where the handler has left it in order.
-    """
-    from . import event_as_left
-
-    captured = board.event() if board is not None and original is not None else original
-    if captured != original and captured:
-        return captured
-    encoded = event_as_left.encode(event)
-    if not isinstance(encoded, bytes):
-        raise handover.not_carried(encoded)
-    if original is not None:
-        return original
-    if board is not None:
-        event_as_left.keep(board, event)
-    return encoded
+        error.say(hop.settings, hop.invocation)
+        fail(error.kind, error.text, shim.found.lines())
 
 
 def fail(kind: str, text: str, stack: list[str]) -> NoReturn:
@@ -203,18 +144,10 @@ def _flush() -> None:
 
 
 def _say_time_is_up(
-    shim: Shim,
-    ending: Ending,
-    left_running: list[str],
-    progress: bytes | NotCarried | None,
-    process: tuple[str, str],
+    shim: Shim, hop: ReturnedHop, failure: BaseException | None, left_running: list[str], process: tuple[str, str]
 ) -> None:
-    failure = ending.failure
     fields: dict[str, Any] = {
-        "elapsed_ms": int((time.time() - ending.started_at) * 1000),
-        "remaining_ms": handover.remaining_ms(ending.invocation),
-        "margin_ms": shim.margin_ms,
-        "stopped_at": _stopped_at(shim),
+        **hop.fields(),
         "handler_returned": failure is None,
         "process": process[0],
         "process_why": process[1],
@@ -224,29 +157,28 @@ def _say_time_is_up(
         fields["left_running"] = left_running[:_IN_LOG]
     if failure is not None and not isinstance(failure, carryon.TimeIsUp):
         fields["error"] = type(failure).__name__
-    if shim.state_known is not None:
-        fields["state"] = shim.state_known
-    if isinstance(progress, bytes):
-        fields["state_bytes"] = len(progress)
-        fields.update(reason_not_carried(progress))
+    if shim.found.state_known is not None:
+        fields["state"] = shim.found.state_known
+    if isinstance(hop.progress, bytes):
+        fields["state_bytes"] = len(hop.progress)
     metrics = {"TimeIsUp": (1, "Count")}
-    handover.say(shim.settings, "time_is_up", "WARN", "Time is up", ending.invocation, fields, metrics)
+    log.say(shim.settings, "time_is_up", "WARN", "Time is up", hop.invocation, fields, metrics)
 
 
 def _say_own_alarm(shim: Shim, invocation: Invocation) -> None:
     """Say that the function has an alarm of its own, which did not come to ring, if it has one."""
-    in_s = shim.own_alarm_in_s
+    in_s = shim.found.own_alarm_in_s
     if in_s is None or not 0 < in_s * 1000 < shim.margin_ms or not shim.settings.to:
         return
     # Vendors' layers have one each.
-    if not is_own(shim.own_alarm_file):
+    if not is_own(shim.found.own_alarm_file):
         return
     in_ms = int(in_s * 1000)
     text = (
         f"The function's own alarm would have rung {in_ms} ms after Carry On's, and does not. With a CARRYON_MARGIN "
         f"below {shim.margin_ms - in_ms}ms it comes first"
     )
-    handover.say(shim.settings, "own_alarm", "WARN", text, invocation, {"own_alarm_in_ms": in_ms})
+    log.say(shim.settings, "own_alarm", "WARN", text, invocation, {"own_alarm_in_ms": in_ms})
 
 
 def _left_running(shim: Shim, started_at: float) -> list[str]:
@@ -255,8 +187,7 @@ def _left_running(shim: Shim, started_at: float) -> list[str]:
     try:
         from .left_running import find
 
-        loaded = shim.loaded_at, shim.threads_of_load
-        return find(shim.board, time.time() - started_at, shim.tasks_before, *loaded)
+        return find(shim.board, time.time() - started_at, shim.tasks_before, *shim.after_load)
     except Exception as error:
         return [f"unknown, as looking for it failed: {error!r}"]
 
@@ -267,22 +198,6 @@ def _ask_to_be_replaced(board: on_board.Board) -> None:
     board.wake_supervisor()
     while board.words[on_board.PHASE] in (on_board.LEFT, on_board.RESCUED):
         time.sleep(_POLL_S)
-
-
-def _time_is_up_text(shim: Shim) -> str:
-    where = "".join(f" in {place}" for place in _stopped_at(shim)[:1])
-    return f"Time was up{where}, {shim.margin_ms} ms before the deadline"
-
-
-def _stack_lines(shim: Shim) -> list[str]:
-    from traceback import FrameSummary, format_list
-
-    return format_list([FrameSummary(c.co_filename, line, c.co_name) for c, line in reversed(shim.stack)])
-
-
-def _stopped_at(shim: Shim) -> list[str]:
-    """The function's own innermost frames, or whatever frames there are where none is its own."""
-    return own_frames([(code.co_filename, line, code.co_name) for code, line in shim.stack])
 
 
 def _process_facts() -> dict[str, int]:

@@ -219,7 +219,7 @@ class Alarm:
             self._shim.state.note_time_is_up()
         known = self._settle_state(frame) if self._points is not None else None
         # After that: whoever counts references to code must not find ours.
-        self._shim.stopped_how = self._judge(frame) if not self._shim.is_torn else trust.INTERRUPTED
+        self._shim.found.stopped_how = self._judge(frame) if not self._shim.found.was_swallowed else trust.INTERRUPTED
         if self._codes is not None:
             self._codes.budget.give_back()
             self._codes = None

@@ -6,8 +6,7 @@ import os
 import time
 
 import carryon
-from carryon.shared import answers, chain_limits, handover, margins
-from carryon.shared.invocation import arrived
+from carryon.shared import answers, chain_limits, log, margins
 from carryon.shared.left_progress import NotCarried
 
 from .progress import Run
@@ -53,7 +52,7 @@ def say_completed(shim: Shim, invocation: Invocation, result: Any, started_at: f
         FaultException: the result gives records of a batch back, and their source does not hear it.
     """
     given_back = answers.failures(result)
-    if given_back and answers.batch_policy(arrived(invocation), None) is not None:
+    if given_back and answers.batch_policy(invocation.arrived(), None) is not None:
         from . import after_handler
 
         text = f"Of this batch {len(given_back)} failed in a continuation, where their source does not hear of it"
@@ -98,4 +97,4 @@ def _say_margin_cut(shim: Shim, invocation: Invocation, left_ms: int) -> None:
 
 
 def _say(shim: Shim, event: str, level: str, message: str, invocation: Invocation, **fields: Any) -> None:
-    handover.say(shim.settings, event, level, message, invocation, fields)
+    log.say(shim.settings, event, level, message, invocation, fields)

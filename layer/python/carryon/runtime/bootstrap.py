@@ -16,9 +16,10 @@ from functools import partial
 import carryon
 from carryon.shared import envelope, margins
 from carryon.shared.board import ALARM_AT_MS, ATTENDED, FIRED, LEFT, LOAD_MS, PHASE, RESCUED, RUN
-from carryon.shared.invocation import Invocation, facts
 
 from . import import_hook, vendor_handlers, watchdog
+from .finding import Finding
+from .runtime_client import RuntimeClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,18 +29,14 @@ if TYPE_CHECKING:
 
     from carryon.process_division import Divide
     from carryon.shared.board import Board
-    from carryon.shared.delivery import DoHere
+    from carryon.shared.delivery import DoHere, Order
+    from carryon.shared.invocation import Invocation
     from carryon.shared.settings import Settings
     from carryon.supervisor.standby import Standby
 
     from .batch import Batch
     from .self_invocations import OwnCalls
 
-# Where they stand behind the event in the parameters of handle_event_request.
-_ARN, _DEADLINE, _TENANT = 3, 4, 5
-_RAW, _CARRIED = 3, 4  # in what was received
-_BEHIND = 4  # the parameters up to the event
-_STACK_MAX = 64
 _POLL_S = 0.01
 
 
@@ -57,26 +54,19 @@ class Shim:
 
     def __init__(self, client: Any, settings: Settings, divide: Divide, do_here: DoHere) -> None:
         self.settings = settings
-        self.do_here = do_here
+        self._do_here = do_here
         self.board: Board | None = None
         self.state: Any = None
         self.event: Any = None
         # Of an invocation whose rest may have to be given back.
         self.batch: Batch | None = None
         self.margin_ms = 0
-        self.stack: list[tuple[Any, int]] = []
         # What the function sends to itself in the invocation that is running; None where it has sent nothing.
         self.own_calls: OwnCalls | None = None
         self.invoked_arn = ""
         self.main_thread = get_ident()
-        # In how many seconds after the alarm one of the function's own would have come.
-        self.own_alarm_in_s: float | None = None
-        self.own_alarm_file = ""
-        self._client = client
-        self._load = client._get_handler
-        self._handle = client.handle_event_request
-        self._extract_traceback = client.extract_traceback
-        self._received: tuple[Any, ...] | None = None
+        self._client = RuntimeClient(client)
+        self._received: Invocation | None = None
         self._begins_quietly = settings.margin_ms is None
         self._keeps_event = settings.event_as_left or settings.batch == "report"
         # Whether an envelope has to be looked at before its hop may begin; every event where hop 0 is guarded too.
@@ -89,33 +79,21 @@ class Shim:
         self._divide: Divide | None = divide
         # Something of this invocation is on the board that not every invocation puts there.
         self.board_is_used = False
-        names = client.handle_event_request.__code__.co_varnames
-        self._invocation_id = names.index("invocation_id") - _BEHIND if "invocation_id" in names else None
-        self._has_tenants = names[_BEHIND + _TENANT : _BEHIND + _TENANT + 1] == ("tenant_id",)
-        # What is known of the state that travels, once an alarm was raised; one of left_progress.py's words. The second
-        # is where that could not be found out.
-        self.state_known: str | None = None
-        self._state_unknown = "earlier" if settings.state or settings.event_as_left else None
-        # Of the same alarm: how it stopped the function, one of trust.py's words; whether it was raised before, where
-        # nobody could see it; whether this process must not serve another invocation.
-        self.stopped_how = ""
-        self.is_torn = False
+        self.found = Finding("earlier" if settings.state or settings.event_as_left else None)
+        # This process must not serve another invocation.
         self.is_spent = False
         # The tasks of event loops that there were when the handler was called.
         self.tasks_before: Any = ()
-        # When the function's module was loaded, as CLOCK_BOOTTIME has it, and the threads that it has started.
-        self.loaded_at = 0.0
-        self.threads_of_load: set[int] = set()
+        # When the function's module was loaded, as CLOCK_BOOTTIME has it, and the threads that there were then.
+        self.after_load: tuple[float, set[int]] = 0.0, set()
         self._alarm: Any = None
         self.watchdog = watchdog.Watchdog(
             self._error, self._note_where, self._note_swallowed, put_off=self._put_off, call_off=self._call_off
         )
 
     def install(self) -> None:
-        """Take the three places in the runtime client through which every handler and every event passes."""
-        self._client._get_handler = self._get_handler
-        self._client.handle_event_request = self._handle_event_request
-        self._client.extract_traceback = self._traceback_without_shim
+        """Stand where every handler and every event passes."""
+        self._client.take(self._get_handler, self._handle_event_request)
         carryon._shim = self
 
     def _watch_clients(self, module: Any) -> None:
@@ -133,7 +111,7 @@ class Shim:
             return self.load_timed(partial(self._load_handler, name))
         standby.wait()
         # The environment was restored once, and asks for it no more; the hooks come with the function's modules.
-        self._client.on_init_complete = lambda *_: None
+        self._client.restore_no_more()
         handler = None
 
         def invoke(event: Any, context: Any) -> Any:
@@ -179,13 +157,14 @@ class Shim:
         handler = load()
         if self.board is not None:
             self.board.words[LOAD_MS] = int((time.process_time() - began) * 1000)
-        self.loaded_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+        loaded_at, threads = time.clock_gettime(time.CLOCK_BOOTTIME), set()
         try:
             threading = sys.modules.get("threading")
             if threading is not None:
-                self.threads_of_load = {thread.native_id for thread in threading.enumerate()}
+                threads = {thread.native_id for thread in threading.enumerate()}
         except Exception:
             pass  # another's module of that name
+        self.after_load = loaded_at, threads
         return handler
 
     def _load_handler(self, name: str) -> Callable[[Any, Any], Any]:
@@ -194,9 +173,9 @@ class Shim:
             return own
         variable = vendor_handlers.variable(name, os.environ)
         if variable is None:
-            return self._wrap(self._load(name), name)
-        give_back = vendor_handlers.take(variable, os.environ, self._wrap, self._load)
-        vendors: Callable[[Any, Any], Any] = self._load(name)
+            return self._wrap(self._client.load_handler(name), name)
+        give_back = vendor_handlers.take(variable, os.environ, self._wrap, self._client.load_handler)
+        vendors: Callable[[Any, Any], Any] = self._client.load_handler(name)
         give_back()
         return vendors
 
@@ -217,26 +196,20 @@ class Shim:
         self, client: Any, handler: Any, invoke_id: str, body: bytes, *rest: Any, **named: Any
     ) -> Any:
         # Here and not in the marshaller, which a function may replace: these are the bytes of this very invocation.
-        carried = None
-        tenant = rest[_TENANT] if self._has_tenants else None
-        at = self._invocation_id
-        trace = os.environ.get("_X_AMZN_TRACE_ID")
-        invocation_id = rest[at] if at is not None and at < len(rest) else None
+        invocation = self._client.invocation(invoke_id, body, rest)
         if self._mark in body[: envelope.MARK_WITHIN]:
             opened = envelope.unwrap(body)
             if self._opens or opened is not None and "parcel" in opened[0]:
                 from . import hop_opening
 
-                meta = opened[0] if opened is not None else None
-                facts = Invocation(invoke_id, rest[_ARN], rest[_DEADLINE], body, meta, tenant, trace, invocation_id)
-                handler, opened = hop_opening.open_received(self, client, handler, facts, opened)
+                handler, opened = hop_opening.open_received(self, client, handler, invocation, opened)
             if opened is not None:
                 carried, body = opened
-        received = (invoke_id, rest[_ARN], rest[_DEADLINE], body, carried, tenant, trace, invocation_id)
-        self._received = received
+                invocation = invocation._replace(raw=body, carried=carried)
+        self._received = invocation
         if self.board is not None:
-            put_on_board(self.board, received)
-        answer = self._handle(client, handler, invoke_id, body, *rest, **named)
+            self.board.put_event(body, invocation.facts())
+        answer = self._client.handle_event_request(client, handler, invoke_id, body, *rest, **named)
         if self.is_spent and self.board is not None:
             from . import after_handler
 
@@ -249,45 +222,39 @@ class Shim:
                 self._dismiss_attendants(self.board)
         return answer
 
-    def _traceback_without_shim(self, trace: Any) -> Any:
-        from carryon.shared.own_code import LAYER
-
-        return [entry for entry in self._extract_traceback(trace) if not entry[0].startswith(LAYER)]
-
     def _invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
-        received, self._received = self._received, None
+        invocation, self._received = self._received, None
         carryon._run = None
-        if received is None:
+        if invocation is None:
             return handler(event, context)
-        carried = received[_CARRIED]
         if type(event) is dict:
             if "DurableExecutionArn" in event:
                 return handler(event, context)
-            if carried is None and "carryon" in event:
+            if invocation.carried is None and "carryon" in event:
                 # Somebody may have written an envelope anew on its way, so that it was not known by its first bytes.
                 taken = None if self._is_looked_at else envelope.take(event)
                 if not self._is_looked_at and (self._opens or taken is not None and "parcel" in taken[0]):
                     from . import hop_opening
 
-                    return hop_opening.take(self, handler, Invocation(*received), event, context)
+                    return hop_opening.take(self, handler, invocation, event, context)
                 self._is_looked_at = False
                 if taken is not None:
                     carried, event = taken
-                    received = (*received[:_RAW], json.dumps(event).encode(), carried, *received[_CARRIED + 1 :])
+                    invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
                     if self.board is not None:
-                        put_on_board(self.board, received)
+                        self.board.put_event(invocation.raw, invocation.facts())
         if self.state is not None:
             from . import before_handler
 
-            event = before_handler.put_state_back(self, Invocation(*received), event)
+            event = before_handler.put_state_back(self, invocation, event)
         if self._keeps_event:
             self.event = event
             if self.settings.batch == "report":
                 from .batch import to_report
 
-                self.batch = to_report(event, carried)
+                self.batch = to_report(event, invocation.carried)
         now = time.time()
-        if not self._arm(received, now, sys._getframe()):
+        if not self._arm(invocation, now, sys._getframe()):
             return handler(event, context)
 
         dog = self.watchdog
@@ -311,10 +278,10 @@ class Shim:
             dog.disarm()
             if dog.fired is None:
                 self.finish_board()
-                if carried is not None:
+                if invocation.carried is not None:
                     from . import before_handler
 
-                    before_handler.say_completed(self, Invocation(*received), result, now)
+                    before_handler.say_completed(self, invocation, result, now)
                 return result
             failure = None
 
@@ -326,9 +293,7 @@ class Shim:
                 # No descriptor may be free, or imports may be guarded.
                 self._leave_to_supervisor()
                 raise
-            return after_handler.conclude(
-                self, after_handler.Ending(Invocation(*received), event, context, now, result, failure)
-            )
+            return after_handler.conclude(self, after_handler.Ending(invocation, event, context, now, result, failure))
         finally:
             # The failure's traceback has this frame, and whatever the handler's frames hold is to end with them.
             failure = result = self.event = self.batch = None
@@ -342,23 +307,22 @@ class Shim:
         self._is_looked_at = invocation.carried is None
         return self._invoke(handler, event, context)
 
-    def _arm(self, received: tuple[Any, ...], now: float, caller: FrameType) -> bool:
+    def _arm(self, invocation: Invocation, now: float, caller: FrameType) -> bool:
         """Get ready for the handler's call in the caller's frame; False where there will be no alarm."""
-        self.invoked_arn, deadline_ms = received[1], received[2]
+        self.invoked_arn, deadline_ms = invocation.arn, invocation.deadline_ms
         left_ms = int(deadline_ms - now * 1000)
         if left_ms > margins.LONGEST_MS:
             deadline_ms -= left_ms - margins.LONGEST_MS
             left_ms = margins.LONGEST_MS
         self.margin_ms = margin_ms = margins.margin_ms(self.settings, left_ms)
         alarm_at_ms = deadline_ms - margin_ms
-        quiet = self._begins_quietly and received[_CARRIED] is None and left_ms >= margins.STEP_ASIDE_MS
+        quiet = self._begins_quietly and invocation.carried is None and left_ms >= margins.STEP_ASIDE_MS
         if not quiet:
             from . import before_handler
 
-            if not before_handler.begin(self, Invocation(*received), left_ms):
+            if not before_handler.begin(self, invocation, left_ms):
                 return False
-        self.state_known = self._state_unknown
-        self.stack = []
+        self.found.begin()
         try:
             armed = self.watchdog.arm(caller, now, alarm_at_ms / 1000)
             reason = "SIGALRM is in use outside Python"
@@ -373,8 +337,7 @@ class Shim:
         if not armed:
             from . import before_handler
 
-            return before_handler.step_aside(self, Invocation(*received), reason)
-        self.stopped_how = ""
+            return before_handler.step_aside(self, invocation, reason)
         if "asyncio.tasks" in sys.modules:
             self.tasks_before = ()
             try:
@@ -386,6 +349,12 @@ class Shim:
         if self.board is not None:
             self.board.show(left_ms, margin_ms, alarm_at_ms, self.watchdog.due)
         return True
+
+    def have_done(self, order: Order, raw: bytes) -> tuple[int, str, bytes]:
+        """Have a job of this invocation's done by the courier, or here where there is none; see delivery.ask."""
+        from carryon.shared import delivery
+
+        return delivery.ask(self.board, self.settings, order, raw, self._do_here)
 
     def finish_board(self) -> None:
         """Say that the invocation is over."""
@@ -428,8 +397,7 @@ class Shim:
         board = self.board
         if board is None:
             return
-        lines = [f'  File "{code.co_filename}", line {line}, in {code.co_name}\n' for code, line in self.stack]
-        board.put_stack("".join(reversed(lines)))
+        board.put_stack("".join(self.found.lines_without_source()))
         board.words[PHASE] = LEFT
         board.wake_supervisor()
         while board.words[PHASE] in (LEFT, RESCUED):
@@ -439,9 +407,7 @@ class Shim:
         """Look for a better place than the one that the alarm has found; returns for how many seconds at most."""
         self.board_is_used = True
         if is_first:
-            # Before the wait takes the timer.
-            self.own_alarm_in_s = self.watchdog.other_alarm_in_s()
-            self.own_alarm_file = self.watchdog.other_handler_file()
+            self.found.note_own_alarm(self.watchdog)
         wait_s: float = self._get_alarm().put_off(frame, is_first)
         return wait_s
 
@@ -463,25 +429,14 @@ class Shim:
 
     def _note_where(self, frame: FrameType) -> None:
         """Note where the alarm is raised, and which state travels; runs in the signal handler or while stepping."""
-        at: FrameType | None = frame
-        stack: list[tuple[Any, int]] = []
-        self.stack = stack
-        while at is not None and len(stack) < _STACK_MAX and at.f_code.co_filename != __file__:
-            stack.append((at.f_code, at.f_lineno or 0))
-            at = at.f_back
+        self.found.note_stack(frame, __file__)
         self.board_is_used = True
         board = self.board
         if board is not None:
             board.words[PHASE] = FIRED
-        self.state_known = self._get_alarm().settle(frame)
+        self.found.state_known = self._get_alarm().settle(frame)
 
     def _note_swallowed(self) -> None:
-        self.is_torn = True
+        self.found.was_swallowed = True
         if self.board is not None:
             self.board.words[PHASE] = RUN
-
-
-def put_on_board(board: Board, received: tuple[Any, ...]) -> None:
-    """Tell the supervisor of an invocation: the members of an Invocation."""
-    invoke_id, arn, deadline_ms, body, carried, tenant, trace, invocation_id = received
-    board.put_event(body, facts(invoke_id, arn, deadline_ms, carried, tenant, trace, invocation_id))

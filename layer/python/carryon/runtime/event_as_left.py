@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from carryon.shared.invocation import facts, outline_of, read
+from carryon.shared.invocation import outline_of, read
 from carryon.shared.left_progress import NotCarried
 
 TYPE_CHECKING = False
@@ -30,4 +30,4 @@ def keep(board: Board, event: Any) -> None:
     encoded = encode(event)
     invocation = read(board)
     if isinstance(encoded, bytes) and invocation is not None:
-        board.put_event(encoded, facts(*invocation[:3], *invocation[4:], outline_of(board, invocation)))
+        board.put_event(encoded, invocation.facts(outline_of(board, invocation)))

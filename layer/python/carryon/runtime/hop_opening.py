@@ -11,10 +11,9 @@ import time
 from functools import partial
 from importlib import import_module
 
-from carryon.shared import chain_result, delivery, envelope, handover, margins
+from carryon.shared import chain_result, delivery, envelope, handover, log, margins
 from carryon.shared.board import ACCEPTED, ATTENDED
 from carryon.shared.hop_verdict import BAD_ENVELOPE, BUSY, CANCELLED, DUPLICATE, FAILED, RUN, Verdict, decode, refuse
-from carryon.shared.invocation import Invocation
 from carryon.shared.keys import Keys
 
 from . import after_handler, result_recording
@@ -23,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from carryon.shared.invocation import Invocation
 
     from .bootstrap import Shim
 
@@ -50,7 +51,7 @@ def open_received(
 
     Args:
         client: the one of the runtime API, which knows how answers are encoded; None where nothing is known of it.
-        invocation: `raw` is the event as received, `carried` the members of the envelope where it is one.
+        invocation: `raw` is the event as received, be it an envelope.
         opened: what `envelope.unwrap` has made of it.
 
     Returns:
@@ -59,6 +60,8 @@ def open_received(
     # Of the first, the shim looks at it again when it is decoded.
     if opened is None and (_KEY in invocation.raw or not _guards_all(shim)):
         return handler, None
+    if opened is not None:
+        invocation = invocation._replace(carried=opened[0])
     return _open(shim, client, handler, invocation, opened)
 
 
@@ -93,8 +96,6 @@ def _encode(client: Any, answer: Any) -> str:
 
 def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, context: Any) -> Any:
     """Go on with an event that has a member `carryon` and was not known as an envelope by its first bytes."""
-    from .bootstrap import put_on_board
-
     settings = shim.settings
     taken = envelope.take(event)
 
@@ -117,7 +118,7 @@ def take(shim: Shim, handler: Handler, invocation: Invocation, event: Any, conte
             event = json.loads(raw)
         invocation = invocation._replace(raw=json.dumps(event).encode(), carried=carried)
         if shim.board is not None:
-            put_on_board(shim.board, invocation)
+            shim.board.put_event(invocation.raw, invocation.facts())
     return call(event, context)
 
 
@@ -145,8 +146,6 @@ def _check_here(invocation: Invocation, opened: tuple[dict[str, Any], bytes], ke
 
 
 def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
-    from .bootstrap import put_on_board
-
     board = shim.board
     # There is something of it on the board now that not every invocation puts there.
     shim.board_is_used = True
@@ -154,18 +153,10 @@ def _have_it_looked_at(shim: Shim, invocation: Invocation) -> Verdict:
     left_ms = invocation.deadline_ms - now_ms
     until_ms = now_ms + int((left_ms - margins.margin_ms(shim.settings, left_ms)) * _SHARE)
     if board is not None:
-        put_on_board(board, invocation)
+        board.put_event(invocation.raw, invocation.facts())
         board.words[ATTENDED] = 1
-    order = delivery.Order(
-        invocation.arn,
-        invocation.tenant,
-        invocation.trace,
-        until_ms,
-        {},
-        delivery.OPEN,
-        handover.ordering_hop(invocation),
-    )
-    outcome, cause, result = delivery.ask(board, shim.settings, order, invocation.raw, shim.do_here)
+    order = delivery.Order.of(invocation, delivery.OPEN, until_ms, {})
+    outcome, cause, result = shim.have_done(order, invocation.raw)
     if outcome != ACCEPTED:
         return _failed(cause)
     # A process that was stopped meanwhile may have lost the hop to another.
@@ -183,7 +174,7 @@ def _bracket_refusal(shim: Shim, invocation: Invocation, verdict: Verdict) -> Ha
 
     def answer(event: Any, _: Any) -> Any:
         details = {name: value for name, value in verdict.details.items() if name != "outcome"}
-        handover.say(shim.settings, name, level, verdict.text, invocation, details)
+        log.say(shim.settings, name, level, verdict.text, invocation, details)
         if error:
             after_handler.fail(error, verdict.text, [])
         return _first_answer(shim, invocation, event, verdict.details)

@@ -7,7 +7,6 @@ import time
 from importlib import import_module
 
 from carryon.shared import margins
-from carryon.shared.invocation import Invocation
 
 from . import before_handler
 
@@ -16,22 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from carryon.shared.invocation import Invocation
+
     from .bootstrap import Shim
 
 _SNAP_START = "snap-start"
 
 
 def load(
-    shim: Shim, load_handler: Callable[[], Callable[[Any, Any], Any]], received: tuple[Any, ...] | None, event: Any
+    shim: Shim, load_handler: Callable[[], Callable[[Any, Any], Any]], invocation: Invocation | None, event: Any
 ) -> Callable[[Any, Any], Any]:
     """Load the handler; no alarm interrupts that, but the supervisor watches over it.
 
     Args:
-        received: the members of the invocation, None where nothing is known of it.
+        invocation: None where nothing is known of it.
         event: the same invocation's; a durable function's is left alone.
     """
-    if received is not None and not (type(event) is dict and "DurableExecutionArn" in event):
-        _show(shim, Invocation(*received))
+    if invocation is not None and not (type(event) is dict and "DurableExecutionArn" in event):
+        _show(shim, invocation)
     handler = load_handler()
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == _SNAP_START:
         import_module("awslambdaric.lambda_runtime_hooks_runner").run_after_restore()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from carryon.shared import chain_result, delivery, handover
+from carryon.shared import chain_result, log
 from carryon.shared.board import ACCEPTED
 
 from .after_handler import fail
@@ -59,11 +59,11 @@ def _close(shim: Shim, invocation: Invocation, status: str, result: str) -> None
     # The handler has ended: nobody is to take over from here on.
     shim.finish_board()
     ending = chain_result.order(invocation, status, result, shim.margin_ms)
-    outcome, cause, taken_over = delivery.ask(shim.board, shim.settings, ending, invocation.raw, shim.do_here)
+    outcome, cause, taken_over = shim.have_done(ending, invocation.raw)
     if outcome != ACCEPTED:
         chain_result.say_not_recorded(shim.settings, invocation, cause)
     elif taken_over:
         text = taken_over.decode()
-        handover.say(shim.settings, "duplicate", "WARN", text, invocation, {})
+        log.say(shim.settings, "duplicate", "WARN", text, invocation, {})
         if status == chain_result.FINISHED:
             fail("Duplicate", text, [])

@@ -65,4 +65,5 @@ def verdict(shim: Shim, failure: BaseException | None, is_at_work: bool) -> tupl
     if failure is None or fired is None or failure is not fired():
         return REPLACED, SWALLOWED if failure is None else ANOTHER_ERROR
     # Where it is not known, looking has failed.
-    return (KEPT if shim.stopped_how == BOUNDARY else REPLACED), shim.stopped_how or NOT_LOOKED_AT
+    stopped_how = shim.found.stopped_how
+    return (KEPT if stopped_how == BOUNDARY else REPLACED), stopped_how or NOT_LOOKED_AT

@@ -6,7 +6,7 @@ import json
 import os
 import time
 
-from . import delivery, handover, margins
+from . import delivery, log, margins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,18 +44,10 @@ def order(invocation: Invocation, status: str, result: str, margin_ms: int) -> O
     # It lies there as a text within JSON.
     if len(result) <= _RESULT_MAX and len(json.dumps(result)) <= _RESULT_MAX:
         ending["result"] = result
-    return delivery.Order(
-        invocation.arn,
-        invocation.tenant,
-        invocation.trace,
-        until_ms,
-        ending,
-        delivery.CLOSE,
-        handover.ordering_hop(invocation),
-    )
+    return delivery.Order.of(invocation, delivery.CLOSE, until_ms, ending)
 
 
 def say_not_recorded(settings: Settings, invocation: Invocation, cause: str) -> None:
     """Say that nobody will find out from the table how the chain has ended; the invocation's answer stands."""
     text = f"The end of the chain could not be recorded: {cause}"
-    handover.say(settings, "not_recorded", "ERROR", text, invocation, {"cause": cause})
+    log.say(settings, "not_recorded", "ERROR", text, invocation, {"cause": cause})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .board import Board
+    from .invocation import Invocation
     from .settings import Settings
 
     DoHere = Callable[[Settings, "Order", bytes], tuple[int, str, bytes]]
@@ -63,6 +64,18 @@ class Order:
         self.meta = meta
         self.kind = kind
         self.hop = hop or {}
+
+    @classmethod
+    def of(
+        cls, invocation: Invocation, kind: str, until_ms: int, meta: dict[str, Any], *, to: str | None = None
+    ) -> Order:
+        """What an invocation orders.
+
+        Args:
+            to: ARN, where that is not the function's own.
+        """
+        arn, tenant, trace = to or invocation.arn, invocation.tenant, invocation.trace
+        return cls(arn, tenant, trace, until_ms, meta, kind, invocation.as_ordering())
 
     def encode(self) -> bytes:
         """As it lies on the board."""

@@ -6,27 +6,25 @@ The runtime process decides so for a handler that has ended, the supervisor for 
 from __future__ import annotations
 
 import json
-import os
 import time
 
 from . import answers, chain_limits, log
 from . import board as on_board
-from .delivery import Order
-from .envelope import PROGRESS, wrap
-from .invocation import position
-from .left_progress import RECORDS, NotCarried
+from .delivery import DELIVER, Order
+from .envelope import wrap
+from .left_progress import NotCarried
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
+    from .ending_hop import EndingHop
     from .invocation import Invocation
     from .settings import Settings
 
 
 # Kinds of failures of a hop with which its chain does not end: it goes on, here or in whoever has taken the hop over.
-NOT_THE_END = ("Continued", "Duplicate")
+_NOT_THE_END = ("Continued", "Duplicate")
 
 
 class Failure(Exception):
@@ -41,190 +39,189 @@ class Failure(Exception):
         self.text = text
         self.line = line
 
+    @property
+    def ends_chain(self) -> bool:
+        """Whether nobody has the work any more."""
+        return self.kind not in _NOT_THE_END
 
-def decide(
-    settings: Settings,
-    invocation: Invocation,
-    event: Any,
-    progress: bytes | NotCarried | None,
-    *,
-    started_at_ms: int,
-    until_ms: int,
-    time_is_up: str,
-    crashes: int = 0,
-    is_whole: bool = True,
-) -> Order:
+    def say(self, settings: Settings, invocation: Invocation) -> None:
+        """Write the line that belongs to it, if one does."""
+        if self.line is not None:
+            event, message, fields = self.line
+            metrics = {"DeliveryFailed": (1, "Count")} if "to" in fields else None
+            log.say(settings, event, "ERROR", message, invocation, fields, metrics)
+
+
+def carry_on(hop: EndingHop) -> Any:
+    """Have the work carried on by whoever is to do that, and return the invocation's answer.
+
+    Raises:
+        Failure: the work is not carried on, or CARRYON_RESPONSE asks for an error.
+    """
+    order = hop.order_on_its_way()
+    if order is None:
+        if hop.own_calls:
+            from . import continued_itself
+
+            return continued_itself.conclude(hop)
+        left = hop.left_of_batch()
+        if left is not None:
+            return _report(hop, left)
+        order = decide(hop)
+    began = time.monotonic()
+    outcome, cause, said = hop.deliver(order)
+    return _settle(hop, order, outcome, cause, said, int((time.monotonic() - began) * 1000))
+
+
+def decide(hop: EndingHop) -> Order:
     """Return what is to be delivered.
-
-    Args:
-        event: the original event, decoded.
-        progress: what travels of it, a JSON object of members of the envelope, or why it cannot.
-        until_ms: wall clock at which nobody waits for the delivery any longer.
-        time_is_up: message of the error where nothing is to be delivered.
-        crashes: of how many processes in a row that state has seen the end; 0 when it is not a crash.
-        is_whole: whether it is known that variables and event are as they were between two steps of the work.
 
     Raises:
         Failure: the work is not carried on.
     """
-    target = settings.to if settings.max_hops else None
-    if target is None:
-        raise Failure("TimeIsUp", f"{time_is_up}; set CARRYON_TO to have the work carried on")
+    for rule in _RULES:
+        failure = rule(hop)
+        if failure is not None:
+            raise failure
+    to = hop.settings.to
+    return Order.of(hop.invocation, DELIVER, hop.until_ms(), hop.next_envelope(), to=None if to == "self" else to)
+
+
+def _event_cannot_travel(hop: EndingHop) -> Failure | None:
+    try:
+        hop.event_to_send()
+    except NotCarried as reason:
+        return _not_carried(reason)
+    return None
+
+
+def _no_target(hop: EndingHop) -> Failure | None:
+    if hop.settings.to is not None and hop.settings.max_hops:
+        return None
+    return Failure("TimeIsUp", f"{hop.time_is_up}; set CARRYON_TO to have the work carried on")
+
+
+def _source_delivers_again(hop: EndingHop) -> Failure | None:
     # Who asks for a report, and cannot have one, gets what suits the source.
-    if answers.batch_policy(event, None if settings.batch == "report" else settings.batch) == "fail":
-        text = f"{time_is_up}; this batch is not continued elsewhere, its source delivers it again"
-        raise Failure("TimeIsUp", text)
-    chain, hop = position(invocation)
-    carried = invocation.carried
-    spent = chain_limits.spent(carried, int(time.time() * 1000) - started_at_ms, os.environ)
-    if hop >= settings.max_hops:
-        text = f"The chain {chain} has reached CARRYON_MAX_HOPS={settings.max_hops} and its work is not done"
-        raise Failure("HopLimit", text, ("hop_limit", text, chain_limits.as_fields(spent)))
-    if isinstance(progress, NotCarried):
-        raise not_carried(progress)
-    meta = {
-        "v": 1,
-        "chain": chain,
-        "hop": hop + 1,
-        "cause": "crash" if crashes else "time",
-        "parent": invocation.id,
-        "started_at_ms": carried["started_at_ms"] if carried else started_at_ms,
-    }
-    if crashes:
-        meta["crashes"] = crashes
-    if progress is not None:
-        meta.update((name, value) for name, value in json.loads(progress).items() if name in PROGRESS)
-    if spent is not None:
-        meta["spent"] = spent
-    if settings.stall_hops:
-        event_as_left = invocation.raw if settings.event_as_left else None
-        stall = chain_limits.stall(carried, meta, event_as_left, is_whole=is_whole and not crashes)
-        if stall is not None:
-            meta["stall"] = stall
-    for kind, line, reason in (
-        ("AgeLimit", "age_limit", chain_limits.too_old(meta, settings.max_age_ms)),
-        ("Stalled", "stalled", chain_limits.stalled(meta, settings.stall_hops)),
-    ):
-        if reason is not None:
-            raise Failure(kind, reason, (line, reason, chain_limits.as_fields(spent)))
-    if target == "log":
-        raise _dry_run(invocation, meta, time_is_up)
-    arn = invocation.arn if target == "self" else target
-    return Order(arn, invocation.tenant, invocation.trace, until_ms, meta, hop=ordering_hop(invocation))
+    wanted = None if hop.settings.batch == "report" else hop.settings.batch
+    if answers.batch_policy(hop.event(), wanted) != "fail":
+        return None
+    text = f"{hop.time_is_up}; this batch is not continued elsewhere, its source delivers it again"
+    return Failure("TimeIsUp", text)
 
 
-def ordering_hop(invocation: Invocation) -> dict[str, Any]:
-    """What a courier is told of the hop that orders."""
-    chain, number = position(invocation)
-    hop = {"id": invocation.id, "chain": chain, "hop": number, "deadline_ms": invocation.deadline_ms}
-    if invocation.carried is not None and "parcel" in invocation.carried:
-        hop["parcel"] = invocation.carried["parcel"]
-    # Of the lease that this invocation has.
-    if invocation.carried is not None and "attempt" in invocation.carried:
-        hop["attempt"] = invocation.carried["attempt"]
-    return hop
+def _hop_limit(hop: EndingHop) -> Failure | None:
+    if hop.invocation.hop < hop.settings.max_hops:
+        return None
+    text = (
+        f"The chain {hop.invocation.chain} has reached CARRYON_MAX_HOPS={hop.settings.max_hops} and its work is not "
+        "done"
+    )
+    return Failure("HopLimit", text, ("hop_limit", text, hop.costs()))
 
 
-def _dry_run(invocation: Invocation, meta: dict[str, Any], time_is_up: str) -> Failure:
+def _state_cannot_travel(hop: EndingHop) -> Failure | None:
+    return _not_carried(hop.progress) if isinstance(hop.progress, NotCarried) else None
+
+
+def _age_limit(hop: EndingHop) -> Failure | None:
+    reason = chain_limits.too_old(hop.next_envelope(), hop.settings.max_age_ms)
+    return Failure("AgeLimit", reason, ("age_limit", reason, hop.costs())) if reason is not None else None
+
+
+def _stalled(hop: EndingHop) -> Failure | None:
+    reason = chain_limits.stalled(hop.next_envelope(), hop.settings.stall_hops)
+    return Failure("Stalled", reason, ("stalled", reason, hop.costs())) if reason is not None else None
+
+
+def _dry_run(hop: EndingHop) -> Failure | None:
+    if hop.settings.to != "log":
+        return None
+    raw, meta = hop.event_to_send(), hop.next_envelope()
     fields = {
         "would_be_hop": meta["hop"],
-        "would_be_to": invocation.arn,
-        "event_bytes": len(invocation.raw),
-        "envelope_bytes": len(wrap(invocation.raw, meta)),
-        **chain_limits.as_fields(meta.get("spent")),
+        "would_be_to": hop.invocation.arn,
+        "event_bytes": len(raw),
+        "envelope_bytes": len(wrap(raw, meta)),
+        **hop.costs(),
     }
     if "state" in meta:
         fields["state_bytes"] = len(json.dumps(meta["state"], separators=(",", ":")))
-    text = f"{time_is_up}; CARRYON_TO=log is a dry run: the work is not carried on"
+    text = f"{hop.time_is_up}; CARRYON_TO=log is a dry run: the work is not carried on"
     return Failure("TimeIsUp", text, ("dry_run", "This would have been sent; the work is not carried on", fields))
 
 
-def left_of_batch(
-    settings: Settings, invocation: Invocation, progress: bytes | NotCarried | None
-) -> list[dict[str, Any]] | None:
-    """The records that are to be given back to their source; None where that is not asked for, or nobody hears it."""
-    if settings.batch != "report" or invocation.carried is not None:
-        return None
-    # As it arrived: the handler may have changed what it was given.
-    event = json.loads(invocation.raw or b"null")
-    if answers.batch_policy(event, settings.batch) != "report":
-        return None
-    finished = json.loads(progress).get(RECORDS, "0") if isinstance(progress, bytes) else "0"
-    return answers.unfinished(event, int(finished, 16))
+# In the order in which they are asked; the first that has an answer says why the work is not carried on.
+_RULES = (
+    _event_cannot_travel,
+    _no_target,
+    _source_delivers_again,
+    _hop_limit,
+    _state_cannot_travel,
+    _age_limit,
+    _stalled,
+    _dry_run,
+)
 
 
-def report(
-    settings: Settings, invocation: Invocation, left: list[dict[str, Any]], *, time_is_up: str
-) -> dict[str, Any]:
+def _not_carried(reason: NotCarried) -> Failure:
+    line = ("delivery_failed", "The state cannot be carried on", {"cause": str(reason)})
+    return Failure("StateNotSerializable", str(reason), line)
+
+
+def _report(hop: EndingHop, left: list[dict[str, Any]]) -> dict[str, Any]:
     """The answer that gives the rest of a batch back to its source.
 
     Raises:
         Failure: no record is left, so the handler was busy with something else, of which the source knows nothing.
     """
     if not left:
-        raise Failure("TimeIsUp", f"{time_is_up}; every record is finished, but the handler is not")
-    finished = len(json.loads(invocation.raw)["Records"]) - len(left)
+        raise Failure("TimeIsUp", f"{hop.time_is_up}; every record is finished, but the handler is not")
+    finished = len(hop.arrived()["Records"]) - len(left)
     fields = {"records_finished": finished, "records_left": len(left)}
-    say(settings, "reported", "INFO", "The rest of the batch is given back", invocation, fields)
+    log.say(hop.settings, "reported", "INFO", "The rest of the batch is given back", hop.invocation, fields)
     return {answers.FAILURES: left}
 
 
-def not_carried(reason: NotCarried) -> Failure:
-    """How an invocation fails whose state cannot travel."""
-    line = ("delivery_failed", "The state cannot be carried on", {"cause": str(reason)})
-    return Failure("StateNotSerializable", str(reason), line)
-
-
-def settle(
-    settings: Settings,
-    invocation: Invocation,
-    event: Any,
-    order: Order,
-    outcome: int,
-    cause: str,
-    began: float,
-    result: bytes,
-) -> Any:
+def _settle(hop: EndingHop, order: Order, outcome: int, cause: str, said: bytes, delivery_ms: int) -> Any:
     """Log how the delivery ended, and return the invocation's answer.
 
     Args:
-        event: the original event, decoded.
-        order: what was to be delivered.
         outcome: one of the board's.
         cause: why it did not succeed; of one that did at the second target, that one's ARN and why not at the first.
-        began: when it was asked for, on the monotonic clock.
-        result: what else the courier has said of it: members of the log line.
+        said: what else the courier has said of it: members of the log line.
 
     Raises:
         Failure: the work is not carried on, or CARRYON_RESPONSE asks for an error.
     """
-    delivery_ms = int((time.monotonic() - began) * 1000)
     arn = order.function
-    fields = {"to": arn, "delivery_ms": delivery_ms, **_said(result), **chain_limits.as_fields(order.meta.get("spent"))}
+    fields = {
+        "to": arn,
+        "delivery_ms": delivery_ms,
+        **_members(said),
+        **chain_limits.as_fields(order.meta.get("spent")),
+    }
     if outcome == on_board.TAKEN_OVER:
         raise Failure("Duplicate", cause, ("duplicate", cause, {}))
     if outcome != on_board.ACCEPTED:
         unanswered = outcome == on_board.UNANSWERED
         text = f"The continuation could not be delivered to {arn}: {cause}"
         fields.update(cause=cause, possible_duplicate=unanswered)
-        if unanswered:
-            raise Failure(
-                "DeliveryFailed", f"{text}; it may have arrived all the same", ("delivery_failed", text, fields)
-            )
-        raise Failure("DeliveryFailed", text, ("delivery_failed", text, fields))
-    _, hop = position(invocation)
+        doubt = "; it may have arrived all the same" if unanswered else ""
+        raise Failure("DeliveryFailed", text + doubt, ("delivery_failed", text, fields))
     metrics = {"Continued": (1, "Count"), "DeliveryTime": (delivery_ms, "Milliseconds")}
     if cause:
         arn, _, why_not_the_first = cause.partition(" ")
         fields.update(to=arn, cause=why_not_the_first)
     level, elsewhere = ("WARN", ", at CARRYON_FALLBACK_TO") if cause else ("INFO", "")
-    say(settings, "continued", level, f"Hop {hop + 1} carries on{elsewhere}", invocation, fields, metrics)
-    return answer(settings, invocation, event, arn)
+    text = f"Hop {hop.invocation.hop + 1} carries on{elsewhere}"
+    log.say(hop.settings, "continued", level, text, hop.invocation, fields, metrics)
+    return answer(hop.settings, hop.invocation, hop.event(), arn)
 
 
-def _said(result: bytes) -> dict[str, Any]:
+def _members(said: bytes) -> dict[str, Any]:
     try:
-        return {name: value for name, value in json.loads(result).items() if value}
+        return {name: value for name, value in json.loads(said).items() if value}
     except (ValueError, AttributeError):
         return {}  # nothing was said, or a courier that was killed has said half of it
 
@@ -239,43 +236,9 @@ def answer(settings: Settings, invocation: Invocation, event: Any, to: str) -> A
     Raises:
         Failure: CARRYON_RESPONSE asks for an error.
     """
-    chain, hop = position(invocation)
+    chain, hop = invocation.chain, invocation.hop
     if settings.response_error:
         raise Failure("Continued", f"The work goes on in hop {hop + 1} of chain {chain}, in {to}")
     if settings.response is not None:
         return json.loads(settings.response)
     return answers.answer(event, chain=chain, hop=hop + 1, to=to)
-
-
-def say(
-    settings: Settings,
-    event: str,
-    level: str,
-    message: str,
-    invocation: Invocation,
-    fields: dict[str, Any],
-    metrics: Mapping[str, tuple[float, str]] | None = None,
-) -> None:
-    """Write one line of Carry On's own about an invocation."""
-    chain, hop = position(invocation)
-    log.write(
-        event,
-        level,
-        message,
-        {"chain": chain, "hop": hop, **fields},
-        request_id=invocation.id,
-        metrics=metrics if settings.metrics else None,
-    )
-
-
-def say_failure(settings: Settings, invocation: Invocation, failure: Failure) -> None:
-    """Write the line that belongs to a failure, if one does."""
-    if failure.line is not None:
-        event, message, fields = failure.line
-        metrics = {"DeliveryFailed": (1, "Count")} if "to" in fields else None
-        say(settings, event, "ERROR", message, invocation, fields, metrics)
-
-
-def remaining_ms(invocation: Invocation) -> int:
-    """Time until the deadline, not below 0."""
-    return max(int(invocation.deadline_ms - time.time() * 1000), 0)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from .invocation import Invocation
+    from .settings import Settings
+
 LINE_MAX = 4_096  # a longer write to a pipe may be mixed with others
 
 _NAMESPACE = "CarryOn"
@@ -50,6 +53,21 @@ def write(
         os.write(_STDOUT, text)
     except Exception:
         pass  # a log that cannot be written is no reason to fail
+
+
+def say(
+    settings: Settings,
+    event: str,
+    level: str,
+    message: str,
+    invocation: Invocation,
+    fields: dict[str, Any],
+    metrics: Mapping[str, tuple[float, str]] | None = None,
+) -> None:
+    """Write a line about an invocation, with its chain and hop; otherwise as `write`."""
+    where = {"chain": invocation.chain, "hop": invocation.hop}
+    asked_for = metrics if settings.metrics else None
+    write(event, level, message, {**where, **fields}, request_id=invocation.id, metrics=asked_for)
 
 
 def line(
