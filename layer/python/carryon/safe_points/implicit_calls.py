@@ -8,7 +8,7 @@ import types
 
 from carryon.shared.own_code import is_own
 
-from .symbols import ATTRIBUTE, CALL, attribute
+from .symbols import ATTRIBUTE, CALL, at_depth, attribute
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def instruction_matters(one: Any, stack: Stack, names: Names, is_harmless: Calla
     """
     name = one.opname
     if name.startswith(("LOAD_ATTR", "LOAD_METHOD")):
-        return any(_reading_matters(base, one.argval, is_harmless) for base in names.value(_at(stack, 1)))
+        return any(_reading_matters(base, one.argval, is_harmless) for base in names.value(at_depth(stack, 1)))
     if name.startswith(_OPERATORS):
         values = [value for operand in stack[-2:] for value in names.value(operand)]
         return any(_operators_matter(type(value), is_harmless) for value in values)
-    return name.startswith(_GOES_THROUGH) and _may_run(_at(stack, 1), names)
+    return name.startswith(_GOES_THROUGH) and _may_run(at_depth(stack, 1), names)
 
 
 def call_matters(
@@ -81,10 +81,6 @@ def call_matters(
     if id(function) in _LOOK_AT:
         return False
     return any(_may_run(argument, names, not is_own_function) for argument in arguments)
-
-
-def _at(stack: Stack, depth: int) -> Expression:
-    return stack[-depth] if len(stack) >= depth else None
 
 
 def _is_own_class(kind: type) -> bool:
