@@ -269,6 +269,16 @@ def test_a_chain_that_cannot_go_on_is_recorded_as_failed(make, table):
     assert [json.loads(item["result"])["errorType"] for item in items] == ["Carryon.HopLimit"] * 2
 
 
+def test_a_chain_that_the_function_continues_itself_is_not_recorded_as_finished(make, table, lambda_api):
+    """What it has sent has the work; this hop's answer is no result."""
+    function = make()
+    continued = function.invoke(hop(do="invoke_itself"), request_id="owner")
+
+    assert "continued_itself" in continued.events
+    assert len(lambda_api.calls) == 1
+    assert [item["status"] for item in table.items().values()] == ["running"]
+
+
 def test_a_result_that_has_no_room_in_the_table_leaves_its_size_there(make, table):
     """The hop's own caller has it all the same."""
     function = make()

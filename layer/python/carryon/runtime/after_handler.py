@@ -105,7 +105,10 @@ def _answer(shim: Shim, ending: Ending) -> Any:
             _ask_to_be_replaced(board)
         board.words[on_board.PHASE] = on_board.HANDED
     try:
-        return answers.join(handover.carry_on(hop), result)
+        answer = handover.carry_on(hop)
+        # What the function has sent to itself has the work, as what we would have sent.
+        shim.has_handed_over = shim.has_handed_over or bool(hop.own_calls)
+        return answers.join(answer, result)
     except handover.Failure as error:
         shim.has_handed_over = not error.ends_chain
         if board is not None and error.kind != "Continued":
