@@ -34,12 +34,13 @@ from carryon.shared.processes import handles, lives, reap, send, wait_for_ends
 
 from .courier_dispatch import Dispatch
 from .courier_needs import Needs
+from .failures import TRIES, Failures
 from .standby import Runtimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from carryon.shared.board import Board
     from carryon.shared.settings import Settings
@@ -56,8 +57,7 @@ _PLENTY_KB = 1 << 30
 _UNDERSTUDY_AFTER_MS = 30
 _UNDERSTUDY_AGAIN_S = 0.02
 _LOOK_AGAIN_S = 0.001
-# What has failed may not fail again: so often, and how soon.
-_TRIES = 3
+# What has failed may not fail again so soon.
 _TRY_AGAIN_S = 0.01
 # The courier's end takes CPU time that the next process needs to ask for its event.
 _REST_S = 0.1
@@ -99,10 +99,7 @@ class Supervisor:
         self._done_with = 0
         self._rests_until = 0.0
         self._told_to_end = False
-        # Of the invocation in which something failed last: how often, and what has been said of it.
-        self._failed_for = 0
-        self._failures = 0
-        self._said: set[str] = set()
+        self._failures = Failures(board)
 
     def run(self) -> int:
         """Return the child's exit status; does not return if a signal ended the child.
@@ -162,7 +159,7 @@ class Supervisor:
                 return False
             self._go_on(rescue.stopped)
         except Exception as error:
-            self._say("supervisor", error)
+            self._failures.say("supervisor", error)
             return False
         return True
 
@@ -175,9 +172,7 @@ class Supervisor:
 
     def _fail(self, error: Exception) -> float | None:
         """Have it tried again, or leave the invocation that is running to itself; the next one is watched over."""
-        self._say("supervisor", error)
-        self._failures += 1
-        if self._failures < _TRIES:
+        if self._failures.count("supervisor", error) < TRIES:
             return _TRY_AGAIN_S
         # What a courier has begun with may succeed all the same.
         self._board.put_cause(f"the supervisor failed: {error!r}")
@@ -192,35 +187,6 @@ class Supervisor:
         self._dispatch.refuse()
         # What must not go on ends.
         send([self.child], signal.SIGKILL if words[PHASE] == SPENT else signal.SIGCONT)
-
-    def _have(self, helper: str, get: Callable[[], Any]) -> Any:
-        """What `get` returns; None, and a line says so, where it fails: the helper is done without this time."""
-        try:
-            return get()
-        except Exception as error:
-            self._say(helper, error)
-            return None
-
-    def _say(self, helper: str, error: Exception) -> None:
-        """Log once in an invocation that a helper could not be had."""
-        self._is_failed_for(self._board.words[ALARM_AT_MS])
-        if helper in self._said:
-            return
-        self._said.add(helper)
-        try:
-            from .missing_helpers import say
-
-            say(self._board, helper, error)
-        except Exception:
-            pass  # it is done without all the same
-
-    def _is_failed_for(self, alarm_at_ms: int) -> bool:
-        """Whether so much has failed in that invocation that it is left to itself."""
-        if self._failed_for != alarm_at_ms:
-            self._failed_for = alarm_at_ms
-            self._failures = 0
-            self._said.clear()
-        return self._failures >= _TRIES
 
     def _tend(self) -> float | None:
         """Do what the board asks for; returns in how many seconds to look again, None for when a signal comes."""
@@ -240,7 +206,7 @@ class Supervisor:
         if not alarm_at_ms or alarm_at_ms == self._done_with:
             self._dismiss()
             return None
-        if self._is_failed_for(alarm_at_ms):
+        if self._failures.are_too_many(alarm_at_ms):
             self._let_go()
             return None
         look_in_s = self._watch_over(alarm_at_ms)
@@ -260,7 +226,7 @@ class Supervisor:
             return self._replace()
         ask_in_s = None
         if phase == RUN and (self._settings.state or self._settings.event_as_left):
-            ask_in_s = self._have("captures", lambda: self._ask(alarm_at_ms, left_ms, margin_ms))
+            ask_in_s = self._failures.have("captures", lambda: self._ask(alarm_at_ms, left_ms, margin_ms))
         warm_up_ms = warm_up_before_alarm_ms(os.environ, left_ms - margin_ms, is_long=self._warm_up_is_long)
         prepare_in_s = self._in_s(-warm_up_ms)
         if prepare_in_s > 0:
@@ -274,7 +240,7 @@ class Supervisor:
         dump_in_s = take_over_in_s - dump_s
         if dump_in_s <= 0:
             within_s = min(max(take_over_in_s, _LOOK_AGAIN_S), dump_s)
-            self._have("stack", lambda: self._dump(alarm_at_ms, within_s))
+            self._failures.have("stack", lambda: self._dump(alarm_at_ms, within_s))
             # It may have taken all of that time.
             dump_in_s = take_over_in_s = self._in_s(take_over_after_ms)
         if take_over_in_s <= 0:
@@ -321,16 +287,16 @@ class Supervisor:
         words[ATTENDED] = 1
         # First, as it takes the longest, and every hop needs it.
         if _available_kb() >= self._needs.memory_kb:
-            self._have("courier", self._dispatch.warm_up)
+            self._failures.have("courier", self._dispatch.warm_up)
         # What the rescue needs, while there is time: at 128 MB this import takes as long as all the rest of it.
-        self._have("rescue", _import_rescue)
+        self._failures.have("rescue", _import_rescue)
         if not words[STANDBY] and _available_kb() >= self._runtimes.needs_kb:
-            words[STANDBY] = self._have("standby", self._runtimes.fork) or 0
+            words[STANDBY] = self._failures.have("standby", self._runtimes.fork) or 0
 
     def _forget_dump(self) -> None:
         self._dumped_for = 0
         if self._board.stacks >= 0:
-            self._have("stack", self._empty_stacks)
+            self._failures.have("stack", self._empty_stacks)
 
     def _empty_stacks(self) -> None:
         from carryon.shared import stack_dumps
@@ -387,15 +353,15 @@ class Supervisor:
             if self._runtimes.go(standby):
                 return standby
             self._runtimes.dismiss(standby)
-        child = self._have("successor", self._runtimes.fork)
-        for again in range(_TRIES):
+        child = self._failures.have("successor", self._runtimes.fork)
+        for again in range(TRIES):
             if child:
                 break
             send(stopped, signal.SIGKILL)
             # What has ended takes its place among the processes until it was waited for.
             time.sleep(_TRY_AGAIN_S * 2**again)
             self._runtimes.forget([pid for pid in stopped if reap(pid)])
-            child = self._have("successor", self._runtimes.fork)
+            child = self._failures.have("successor", self._runtimes.fork)
         if not child or not self._runtimes.go(child):
             os._exit(1)
         return int(child)
