@@ -148,14 +148,14 @@ def supervise(
 
 
 def _run_courier(board: Board, settings: Settings, orders_before: int) -> None:
-    from .courier.courier import run
+    from .courier.process import run
 
     run(board, settings, orders_before)
 
 
 def do_here(settings: Settings, order: Order, raw: bytes) -> tuple[int, str, bytes]:
     """Do a courier's job in a process that has no supervisor."""
-    from .courier.courier import do_here
+    from .courier.process import do_here
 
     return do_here(settings, order, raw)
 

@@ -52,6 +52,7 @@ MODULES = {
     "state_writers",
     "progress",
     "other_writers",
+    "plain_iterables",
     "search",
     "skipped_code",
     "snapshots",

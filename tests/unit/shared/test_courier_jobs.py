@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from carryon.courier import attempts, courier
+from carryon.courier import attempts, process
 from carryon.shared import board as boards
 from carryon.shared import courier_jobs, delivery
 from carryon.shared.board import ACCEPTED, ORDERS, OUTCOME, PENDING, SENDING, UNANSWERED, UNREACHABLE
@@ -163,7 +163,7 @@ def _start_courier(board, fork, lambda_api, monkeypatch, tmp_path):
 
     def run():
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        courier.run(board, parse({"CARRYON_TO": "self"}), 0)
+        process.run(board, parse({"CARRYON_TO": "self"}), 0)
 
     return lambda: fork(run)
 

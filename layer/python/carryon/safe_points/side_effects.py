@@ -10,7 +10,7 @@ from functools import partial
 from carryon.shared.own_code import is_own
 
 from . import implicit_calls, symbols
-from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, EXIT, ITERATOR, LOCAL, NEW, RESULT, SLICE, Names
+from .symbols import ATTRIBUTE, CALL, CODE, EXIT, LOCAL, NEW, Names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,16 +70,7 @@ _LOGS = {"critical", "debug", "error", "exception", "info", "isEnabledFor", "log
 FIXED = {str, bytes, int, float, complex, bool, tuple, frozenset, range, type(None), type}
 _FIXED_OF = ("datetime", "decimal", "fractions", "uuid")
 CONTAINERS = {list, dict, set, bytearray}
-# What a loop may go through that has nothing to do at its end.
-_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
-_PLAIN: tuple[type, ...] = (list, tuple, dict, set, frozenset, range, str, bytes, bytearray, *_VIEWS)
 _MAKES_NEW = {id(one) for one in (sorted, list, dict, set, str, repr, bytes, format, ascii, bytearray)}
-_GIVE_PLAIN = {id(one) for one in (range, sorted, list, tuple, dict, set, frozenset, str, bytes, vars, dir)}
-_PASS_ON = {id(one) for one in (enumerate, zip, reversed, map, filter, iter)}
-_GIVE_PLAIN_METHODS = {"partition", "rsplit", "split", "splitlines"}
-# AWS's libraries: each page that they go through is one whole request and its answer, after which nothing is due.
-_GIVE_PAGES = ("botocore.", "boto3.")
-_PASS_ON_METHODS = {"copy", "items", "keys", "values"}
 _KEEPS = (
     "STORE_ATTR", "DELETE_ATTR", "STORE_GLOBAL", "DELETE_GLOBAL", "STORE_NAME", "DELETE_NAME", "STORE_DEREF",
     "DELETE_DEREF",
@@ -240,67 +231,3 @@ def _body_matters(codes: Codes, code: CodeType, names: Names, depth: int) -> boo
         return True
     inner = codes.look(code)
     return any(matters(codes, inner, at, names, depth + 1) for at in range(len(inner.flow.instructions)))
-
-
-def is_plain(codes: Codes, expression: Expression, names: Names) -> bool:
-    """Whether what a loop goes through has nothing to do at its end, as a generator may have."""
-    if expression is None:
-        return False
-    kind = expression[0]
-    if kind == NEW:
-        return True
-    if kind in (ITERATOR, SLICE):
-        return is_plain(codes, expression[1], names)
-    if kind == RESULT:
-        # Two lists, or a list a number of times.
-        left, right = (is_plain(codes, part, names) for part in expression[1:])
-        return left and right or (left or right) and any(type(n) is int for e in expression[1:] for n in names.value(e))
-    for value in names.value(expression):
-        is_plain_kind = type(value) in _PLAIN or isinstance(value, _PLAIN) and "__iter__" not in vars(type(value))
-        return is_plain_kind or _gives_pages(value)
-    if kind != CALL:
-        return False
-    callee, arguments = expression[1:]
-    if callee and callee[0] == CODE:
-        return all(is_plain(codes, one, names) for one in arguments)
-    for value in names.value(callee):
-        if id(value) in _GIVE_PLAIN or getattr(value, "__module__", None) == "json" and value.__name__ == "loads":
-            return True
-        if id(value) in _PASS_ON or getattr(value, "__module__", None) in ("itertools", "carryon"):
-            return all(_is_passed(codes, one, names) for one in arguments)
-    if not callee or callee[0] != ATTRIBUTE:
-        return False
-    if callee[2] in _GIVE_PLAIN_METHODS or any(map(_gives_pages, names.value(_origin(callee)))):
-        return True
-    if callee[2] == "get":
-        return _is_gotten_plain(names.value(callee[1]), [names.value(one) for one in arguments])
-    return callee[2] in ("items", "keys", "values", "copy") and is_plain(codes, callee[1], names)
-
-
-def _is_gotten_plain(containers: tuple[Any, ...], arguments: list[tuple[Any, ...]]) -> bool:
-    """Whether what a dict gives out is plain; the dict, and each argument, in a tuple where it is known."""
-    known = [value for found in arguments for value in found]
-    if len(known) < len(arguments) or not known or not all(type(one) is dict for one in containers):
-        return False
-    return any(type(one.get(*known)) in _PLAIN for one in containers if type(known[0]) in FIXED)
-
-
-def _origin(expression: Expression) -> Expression:
-    """What the first of a chain of calls and attributes is asked of."""
-    while expression and expression[0] in (ATTRIBUTE, CALL):
-        expression = expression[1]
-    return expression
-
-
-def _gives_pages(value: Any) -> bool:
-    """Whether it is a client, a resource, a paginator or a collection of AWS's libraries."""
-    return any(kind.__module__.startswith(_GIVE_PAGES) for kind in type(value).__mro__)
-
-
-def _is_passed(codes: Codes, expression: Expression, names: Names) -> bool:
-    if expression and expression[0] in (CODE, CONSTANT):
-        return True
-    for value in names.value(expression):
-        if callable(value) or type(value) in FIXED:
-            return True
-    return is_plain(codes, expression, names)

@@ -11,8 +11,9 @@ from types import FunctionType, MethodType
 from carryon.shared.own_code import is_own
 
 from . import loops
+from .plain_iterables import is_plain
 from .response_streams import read_on
-from .side_effects import is_plain, matters
+from .side_effects import matters
 from .symbols import ATTRIBUTE, CALL, EXIT, ITERATOR, Names, attribute
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ def leaves_nothing_out(codes: Codes, frame: FrameType, at: int, loop: Loop | Non
     # What its own turns do not store is what it was when the loop began.
     unknown = [frozenset(look.stored(one.body)) for one in counted] if len(counted) == len(iterators) else []
     return all(
-        is_plain(codes, one[1], Names(frame.f_globals, frame, stored))
+        is_plain(one[1], Names(frame.f_globals, frame, stored))
         for one, stored in zip(iterators, unknown or [in_each] * len(iterators), strict=True)
     )
 
