@@ -250,7 +250,7 @@ def test_an_interpreter_with_options_keeps_them(by, newest_runtime, layer, tmp_p
         assert told[True][name] == told[False][name]
 
 
-@pytest.mark.parametrize("module", ["separate_programs", "shared/board", "supervisor/standby", "supervisor/supervisor"])
+@pytest.mark.parametrize("module", ["separate_programs", "shared/board", "shared/standby", "supervisor/supervisor"])
 def test_with_a_damaged_layer_the_function_runs(module, newest_runtime, layer, tmp_path):
     """With its threads."""
     damaged = tmp_path / "layer"

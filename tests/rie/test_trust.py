@@ -216,9 +216,9 @@ def test_a_standby_that_was_lost_is_forked_after_the_end_of_the_process(newest_r
 def test_an_environment_ends_where_no_other_process_can_be_had(newest_runtime, layer, tmp_path):
     """What was torn serves nobody: the platform begins anew, as after a timeout without the layer."""
     refusing = Path(shutil.copytree(layer, tmp_path / "layer"))
-    (source,) = refusing.rglob("standby.py")
+    (source,) = refusing.rglob("runtimes.py")
     source.write_text(source.read_text().replace("ends += os.pipe()", "raise OSError('refused')", 1))
-    for compiled in refusing.rglob("standby.*.pyc"):
+    for compiled in refusing.rglob("runtimes.*.pyc"):
         compiled.unlink()
     with Emulator(newest_runtime, FUNCTIONS, "torn.handler", layer=refusing, timeout_s=2) as function:
         before = function.invoke({"do": "parent"}).json

@@ -47,7 +47,7 @@ COMMAND = "the layer does not import the command"
 @pytest.mark.parametrize(
     ("module", "imported", "contract"),
     [
-        ("runtime/state", "carryon.supervisor.standby", ORDER),
+        ("runtime/state", "carryon.supervisor.runtimes", ORDER),
         ("runtime/state", "carryon.courier.parcels", ORDER),
         ("supervisor/rescue", "carryon.courier.parcels", ORDER),
         ("supervisor/rescue", "carryon.runtime.progress", ORDER),
@@ -91,7 +91,7 @@ def test_a_module_that_no_layer_names_is_named(new, lint, tmp_path):
     [
         "from carryon.safe_points import search",
         "from carryon.aws import service",
-        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from carryon.supervisor import standby",
+        "TYPE_CHECKING = False\nif TYPE_CHECKING:\n    from carryon.supervisor import runtimes",
     ],
 )
 def test_what_lies_below_and_what_is_for_annotations_only_is_imported_freely(text, lint):

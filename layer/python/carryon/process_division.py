@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .shared.board import Board
     from .shared.delivery import Order
     from .shared.settings import Settings
-    from .supervisor.standby import Standby
+    from .shared.standby import Standby
     from .supervisor.supervisor import Supervisor
 
     # Called when the handler is about to be loaded; returns the board, what a process that is to take another's place
@@ -89,8 +89,10 @@ def _divide(
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
     pipe: tuple[int, ...] = ()
     try:
+        # Before the fork: after it each page that an import touches is copied.
+        from .shared import stack_dumps  # noqa: F401
         from .shared.board import Board
-        from .supervisor.standby import die_with_supervisor
+        from .shared.standby import die_with_supervisor
 
         board = Board()
         alive, alive_in_supervisor = pipe = os.pipe()
@@ -126,7 +128,7 @@ def supervise(
         pipe: writing end of the pipe by which that process notices the supervisor's end.
         start: as `Runtimes` takes it.
     """
-    from .supervisor.standby import StartRuntime
+    from .shared.standby import StartRuntime
 
     supervisor = None
     status = 1

@@ -18,7 +18,7 @@ from . import startup as commands
 from .shared.board import Board
 from .shared.processes import adopt_orphans
 from .shared.settings import parse
-from .supervisor.standby import Standby, die_with_supervisor
+from .shared.standby import Standby, die_with_supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

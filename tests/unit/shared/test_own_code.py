@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import carryon
 from carryon import startup
 from carryon.runtime import bootstrap
 from carryon.safe_points.state_writers import Program
@@ -90,16 +91,17 @@ def test_no_module_is_in_the_traceback_of_a_command_that_fails(error):
     assert before.count(FUNCTIONS_OWN) == len(MODULES) + 1
 
 
-def test_no_module_is_in_the_stack_trace_of_a_handlers_error(error):
+def test_no_module_is_in_the_stack_trace_of_a_handlers_error(error, monkeypatch):
     """The runtime client takes apart a traceback, and reports what is left of it."""
     client = SimpleNamespace(
         _get_handler=None,
         handle_event_request=lambda: None,
         extract_traceback=lambda trace: [tuple(entry) for entry in traceback.extract_tb(trace)],
     )
-    shim = bootstrap.Shim(client, parse({}), None, None)
+    monkeypatch.setattr(carryon, "_shim", None)
+    bootstrap.Shim(client, parse({}), None, None).install()
 
-    reported = [file for file, *_ in shim._traceback_without_shim(error.__traceback__)]
+    reported = [file for file, *_ in client.extract_traceback(error.__traceback__)]
 
     assert reported == [file for file in files(error.__traceback__) if file not in MODULES]
     assert reported.count(FUNCTIONS_OWN) == len(MODULES) + 1

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from carryon.shared.delivery import DoHere, Order
     from carryon.shared.invocation import Invocation
     from carryon.shared.settings import Settings
-    from carryon.supervisor.standby import Standby
+    from carryon.shared.standby import Standby
 
     from .batch import Batch
     from .self_invocations import OwnCalls

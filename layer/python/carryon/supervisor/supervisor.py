@@ -35,7 +35,7 @@ from carryon.shared.processes import handles, lives, reap, send, wait_for_ends
 from .courier_dispatch import Dispatch
 from .courier_needs import Needs
 from .failures import TRIES, Failures
-from .standby import Runtimes
+from .runtimes import Runtimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from carryon.supervisor.standby import Runtimes, StartRuntime, die_with_supervisor
+from carryon.shared.standby import StartRuntime, die_with_supervisor
+from carryon.supervisor.runtimes import Runtimes
 from tests.support.processes import state, wait_until
 
 _WATCHERS = min(5_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 100)
