@@ -22,7 +22,7 @@ OTHER = "arn:aws:lambda:eu-central-1:123456789012:function:other:live"
 
 def continuing(api, **settings):
     """As every function's, with room for a busy machine: what is tested is how the delivery ends."""
-    return functions.continuing(api, **{"CARRYON_MARGIN": "1s", **settings})
+    return functions.continuing(api, **{"CARRYON_MARGIN": "1400ms", **settings})
 
 
 @pytest.fixture(name="run")
