@@ -47,7 +47,7 @@ def places(hops):
     return [hop.log.rpartition(" from ")[2].split()[0] for hop in hops]
 
 
-@pytest.mark.parametrize(("process", "expected"), [("safe", {"/tmp", "memory"}), ("fresh", {"/tmp"})])
+@pytest.mark.parametrize(("process", "expected"), [("keep", {"/tmp", "memory"}), ("fresh", {"/tmp"})])
 def test_the_object_crosses_the_network_once(process, expected, make_lines, s3):
     """The first of five hops reads it; another process finds it in /tmp, and one that comes again has it in memory."""
     function = make_lines(CARRYON_PROCESS=process)
