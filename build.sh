@@ -81,8 +81,8 @@ run_pytest() {
     local limit=$1
     shift
     run_build
-    # Tests wait far more than they compute; a machine with more of them stalls functions for longer than their margins.
-    local workers=$(($(nproc) * 3))
+    # Tests wait far more than they compute: three of four workers do at any moment.
+    local workers=$(($(nproc) * 7 / 2))
     timeout --foreground --signal INT --kill-after 1m "$limit" \
         "$VENV_PYTHON" -m pytest --numprocesses "$workers" --dist loadgroup "$@"
 }

@@ -46,7 +46,11 @@ def read_all(function):
     """What other processes of the machine can see of the function's: command lines, and files that they have open."""
     seen = b""
     for pid in function.processes():
-        for path in [Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/comm"), *Path(f"/proc/{pid}/fd").glob("*")]:
+        try:
+            files = list(Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            continue  # one that was replaced has ended by now
+        for path in [Path(f"/proc/{pid}/cmdline"), Path(f"/proc/{pid}/comm"), *files]:
             try:
                 if stat.S_ISREG(path.stat().st_mode):
                     seen += path.read_bytes()
