@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .side_effects import FIXED
-from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, ITERATOR, NEW, RESULT, SLICE, Names
+from .symbols import ATTRIBUTE, CALL, CODE, CONSTANT, ITERATOR, NEW, RESULT, SLICE, Names, origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def is_plain(expression: Expression, names: Names) -> bool:
             return all(_is_passed(one, names) for one in arguments)
     if not callee or callee[0] != ATTRIBUTE:
         return False
-    if callee[2] in _GIVE_PLAIN_METHODS or any(map(_gives_pages, names.value(_origin(callee)))):
+    if callee[2] in _GIVE_PLAIN_METHODS or any(map(_gives_pages, names.value(origin(callee, (ATTRIBUTE, CALL))))):
         return True
     if callee[2] == "get":
         return _is_gotten_plain(names.value(callee[1]), [names.value(one) for one in arguments])
@@ -63,13 +63,6 @@ def _is_gotten_plain(containers: tuple[Any, ...], arguments: list[tuple[Any, ...
     if len(known) < len(arguments) or not known or not all(type(one) is dict for one in containers):
         return False
     return any(type(one.get(*known)) in _PLAIN for one in containers if type(known[0]) in FIXED)
-
-
-def _origin(expression: Expression) -> Expression:
-    """What the first of a chain of calls and attributes is asked of."""
-    while expression and expression[0] in (ATTRIBUTE, CALL):
-        expression = expression[1]
-    return expression
 
 
 def _gives_pages(value: Any) -> bool:

@@ -10,7 +10,7 @@ import types
 from carryon.shared.own_code import is_own
 
 from . import symbols
-from .symbols import ATTRIBUTE, CALL, ITEM, LOCAL, SLICE, Names
+from .symbols import ATTRIBUTE, CALL, ITEM, LOCAL, SLICE, Names, origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .code_facts import Codes, Look
-    from .symbols import Expression
 
 _READS = {
     "__next__", "fetchmany", "fetchone", "getline", "getreply", "nextset", "read", "read1", "readinto", "readline",
@@ -40,7 +39,7 @@ def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth
             continue
         callee = call[0]
         if callee[0] == ATTRIBUTE and callee[2] in _READS:
-            root = _root(callee[1])
+            root = origin(callee[1], (ATTRIBUTE, ITEM, SLICE))
             is_made_here = root is None or root[0] == CALL or root[0] == LOCAL and root[1] in made_here
             if not (is_made_here or any(map(_is_file, names.value(callee[1])))):
                 return True
@@ -55,12 +54,6 @@ def read_on(codes: Codes, look: Look, places: Iterable[int], names: Names, depth
                 if read_on(codes, inner, range(len(inner.flow.instructions)), Names(value.__globals__), depth + 1):
                     return True
     return False
-
-
-def _root(expression: Expression) -> Expression:
-    while expression and expression[0] in (ATTRIBUTE, ITEM, SLICE):
-        expression = expression[1]
-    return expression
 
 
 def _without_wrapping(value: Any) -> Any:

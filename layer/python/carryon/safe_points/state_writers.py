@@ -27,7 +27,6 @@ _CONCLUSIONS_MAX = 1_000
 COROUTINE = 0x80 | 0x100 | 0x200  # of co_flags, with generators used as coroutines and asynchronous generators
 _SUSPENDS = 0x20 | COROUTINE
 # What calls these without naming them.
-_BY_WITH = {"__enter__", "__exit__", "__aenter__", "__aexit__"}
 _BY_CLASS = {"__init__", "__new__", "__post_init__"}
 _LIBRARIES = (
     sys.prefix,

@@ -116,6 +116,13 @@ def at_depth(stack: Stack, depth: int) -> Expression:
     return stack[-depth] if 0 < depth <= len(stack) else None
 
 
+def origin(expression: Expression, through: tuple[str, ...]) -> Expression:
+    """What the first of a chain of expressions of these kinds is of."""
+    while expression and expression[0] in through:
+        expression = expression[1]
+    return expression
+
+
 def _step(one: Any, before: Stack) -> Stack:
     name, value = one.opname, one.argval
     top = before[-1] if before else None
