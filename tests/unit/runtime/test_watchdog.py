@@ -87,6 +87,33 @@ def test_a_handler_that_ends_in_time_hears_nothing(dog):
     assert dog.fired is None
 
 
+def test_a_result_outlives_an_alarm_in_a_trace_function_of_the_callers_frame(dog):
+    """A debugger traces our frame too: once the handler has returned it is not in it."""
+    returned_at = []
+
+    def trace(frame, event, _):
+        if frame.f_code is not call.__code__:
+            return None
+        if returned_at and event == "line" and dog.phase == CALLING:
+            spin(0.03)
+        return trace
+
+    def handler():
+        returned_at.append(time.monotonic())
+        return 7
+
+    traced_before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        outcome = call(dog, handler, 0.02)
+    finally:
+        sys.settrace(traced_before)
+
+    assert time.monotonic() - returned_at[0] >= 0.03
+    assert outcome == (7, None)
+    assert isinstance(call(dog, lambda: spin(30), 0.02)[1], Alarm)
+
+
 def test_every_handler_ends_with_its_result_or_with_the_alarm(dog, sample, record_property):
     """Whatever the instant: a handler that was not interrupted keeps its result, an interrupted one has none."""
     count = sample(20_000, 2_000)

@@ -364,7 +364,10 @@ class Watchdog:
                 # What is raised there is lost.
                 return False
             root = root.f_back
-        if root is None or frame is None:
+        if root is None or frame is None or self.caller is None:
+            return False
+        if root.f_code is _code(self.caller.f_trace):
+            # What traces the caller's own frame, before the handler's call or after it.
             return False
         if self._put_off is not None and self._waits(frame):
             return True
